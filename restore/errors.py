@@ -1,0 +1,40 @@
+"""What can go wrong, in words for the person who uses the program.
+
+Every error that the engine raises on purpose is a ``RestoreError``. Its message says what is wrong and what to do about
+it, needs no traceback to be understood, and is shown unchanged on the page, on the command line and in Python. A kind is
+also the built-in exception that it resembles, so that code that knows nothing of this package can still catch it.
+"""
+
+from __future__ import annotations
+
+
+class RestoreError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class SettingsError(RestoreError, ValueError):
+    """A stage, a recipe or an environment variable has a value that makes no sense."""
+
+
+class InputError(RestoreError, ValueError):
+    """The file that was given is missing, empty, broken or of a kind that is not supported."""
+
+
+class LimitError(RestoreError, ValueError):
+    """The work is larger than one of the limits in ``settings.py`` allows."""
+
+
+class OutputError(RestoreError, OSError):
+    """The result cannot be written: the folder is missing or read-only, the disk is full, the format cannot hold it."""
+
+
+class WeightsError(RestoreError):
+    """A checkpoint cannot be had or cannot be trusted: no network, not found, gated, a wrong checksum, a broken file."""
+
+
+class ResourceError(RestoreError, MemoryError):
+    """There is not enough memory for the work, even in its smallest pieces."""
+
+
+class Cancelled(RestoreError):
+    """The work was stopped because somebody asked for it."""

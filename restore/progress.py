@@ -1,0 +1,70 @@
+"""The one seam between the engine and whoever watches it: how far the work is, and whether it should stop.
+
+The engine is given a ``Progress`` and reports to it; the page, the command line, the API and the tests each listen in
+their own way. ``Progress()`` with no listener is the silent one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from restore.errors import Cancelled
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where the work stands. ``index`` counts the stages of the chain from 0; ``done`` of ``total`` are in ``unit``s."""
+
+    stage: str
+    index: int
+    stages: int
+    done: float
+    total: float
+    unit: str
+
+    @property
+    def fraction(self) -> float:
+        """The part of this stage that is done, from 0 to 1."""
+        return min(1.0, self.done / self.total) if self.total else 0.0
+
+
+Listener = Callable[[Position], None]
+
+
+class Progress:
+    """Report the position of the work to ``listener`` and carry a request to stop.
+
+    ``cancel`` may be called from any thread; the engine calls ``check`` between layers, tiles and frames. The listener is
+    called in the thread that works.
+    """
+
+    def __init__(self, listener: Listener | None = None) -> None:
+        self._listener = listener
+        self._cancelled = threading.Event()
+        self._stage = ("", 0, 1)
+
+    def begin(self, stage: str, index: int = 0, stages: int = 1) -> None:
+        """Say that ``stage``, number ``index`` (from 0) of ``stages``, starts now."""
+        self._stage = (stage, index, stages)
+        self.check()
+
+    def advance(self, done: float, total: float, unit: str) -> None:
+        """Say that ``done`` of ``total`` ``unit``s of the current stage are finished; raises ``Cancelled`` if asked to."""
+        self.check()
+        if self._listener is not None:
+            self._listener(Position(*self._stage, done=done, total=total, unit=unit))
+
+    def cancel(self) -> None:
+        """Ask the work to stop as soon as it can."""
+        self._cancelled.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def check(self) -> None:
+        """Raise ``Cancelled`` if somebody asked the work to stop."""
+        if self._cancelled.is_set():
+            raise Cancelled("The work was stopped before it was finished; nothing was written.")

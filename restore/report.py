@@ -1,0 +1,83 @@
+"""The report that every result carries: what was done, with which models, what was kept and what was lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ModelUse:
+    """A model that took part. ``origin`` is ``built-in``, ``hub``, ``url`` or ``local``.
+
+    ``verified`` says that the sha256 of the file is the published one; a local file with another hash still works.
+    """
+
+    name: str
+    file: str
+    sha256: str
+    origin: str
+    verified: bool
+    revision: str | None
+    licence: str
+    commercial: bool
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Something of the source that the result does not have, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """One stage of the chain: its settings, what it ran on, how it was cut up and how long it took."""
+
+    settings: Mapping[str, Any]
+    models: tuple[ModelUse, ...]
+    device: str
+    precision: str
+    plan: Mapping[str, Any]
+    seconds: float
+    frames: int = 1
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frames_per_second(self) -> float:
+        return self.frames / self.seconds if self.seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened to one source. Sizes are ``(width, height)`` in pixels, times in seconds."""
+
+    version: str
+    source: str
+    target: str
+    source_size: tuple[int, int]
+    target_size: tuple[int, int]
+    recipe: Mapping[str, Any]
+    stages: tuple[StageReport, ...]
+    seconds: float
+    carried: tuple[str, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    warnings: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, strings and numbers, ready for JSON."""
+        data = asdict(self)
+        for stage, row in zip(self.stages, data["stages"], strict=True):
+            row["frames_per_second"] = round(stage.frames_per_second, 3)
+        return data
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def write(self, path: Path) -> None:
+        """Write the JSON to ``path``."""
+        path.write_text(self.to_json() + "\n", encoding="utf-8")

@@ -1,0 +1,82 @@
+"""Every environment variable that this package reads, and every limit, in one place.
+
+Variables of the libraries below (``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``, ``HF_HOME``, ``GRADIO_TEMP_DIR``) keep
+their own meaning and are not repeated here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from restore.errors import SettingsError
+
+MEGA = 1_000_000
+MEBI = 2**20
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The limits and choices of one process; see ``VARIABLES`` for the names and their meaning."""
+
+    max_file_bytes: int = 256 * MEBI
+    max_input_pixels: int = 80 * MEGA
+    max_output_pixels: int = 300 * MEGA
+    memory_bytes: int | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    tile: int | None = None
+    weights: tuple[Path, ...] = ()
+
+
+VARIABLES: Mapping[str, str] = {
+    "RESTORE_MAX_FILE_MB": "largest file that is opened, in MiB (256)",
+    "RESTORE_MAX_INPUT_MEGAPIXELS": "largest picture that is decoded, in millions of pixels (80)",
+    "RESTORE_MAX_OUTPUT_MEGAPIXELS": "largest picture that is made, in millions of pixels (300)",
+    "RESTORE_MEMORY_MB": "memory that the work may use, in MiB (what the machine or its container allows)",
+    "RESTORE_DEVICE": "auto, cpu, cuda, cuda:N or mps (auto)",
+    "RESTORE_PRECISION": "auto, float32, bfloat16 or float16 for the body of a network (auto)",
+    "RESTORE_TILE": "side of a tile in pixels of the input (chosen from the memory that is free)",
+    "RESTORE_WEIGHTS": f"folders with local checkpoints, looked in first, separated by {os.pathsep!r} (none)",
+}
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+def _positive(environ: Mapping[str, str], name: str, factor: int, default: int | None) -> int | None:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text) * factor
+    except ValueError:
+        value = float("nan")
+    if not 1 <= value < 2**63:
+        raise SettingsError(f"{name} is {text!r}: give a number above zero ({VARIABLES[name]}).")
+    return int(value)
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from ``environ`` (the process's own by default); raises ``SettingsError`` on a value of no use."""
+    environ = os.environ if environ is None else environ
+    default = Settings()
+    precision = environ.get("RESTORE_PRECISION", "").strip().lower() or default.precision
+    if precision not in PRECISIONS:
+        raise SettingsError(f"RESTORE_PRECISION is {precision!r}: give one of {', '.join(PRECISIONS)}.")
+    folders = [Path(part).expanduser() for part in environ.get("RESTORE_WEIGHTS", "").split(os.pathsep) if part.strip()]
+    max_file = _positive(environ, "RESTORE_MAX_FILE_MB", MEBI, default.max_file_bytes)
+    max_input = _positive(environ, "RESTORE_MAX_INPUT_MEGAPIXELS", MEGA, default.max_input_pixels)
+    max_output = _positive(environ, "RESTORE_MAX_OUTPUT_MEGAPIXELS", MEGA, default.max_output_pixels)
+    assert max_file is not None and max_input is not None and max_output is not None
+    return Settings(
+        max_file_bytes=max_file,
+        max_input_pixels=max_input,
+        max_output_pixels=max_output,
+        memory_bytes=_positive(environ, "RESTORE_MEMORY_MB", MEBI, default.memory_bytes),
+        device=environ.get("RESTORE_DEVICE", "").strip().lower() or default.device,
+        precision=precision,
+        tile=_positive(environ, "RESTORE_TILE", 1, default.tile),
+        weights=tuple(folders),
+    )
