@@ -1,0 +1,148 @@
+"""The catalogue of published checkpoints: what there is, where it comes from, and under which licence.
+
+The data are in ``catalog.toml`` beside this module, whose head explains every field. They are checked in full when they
+are read, so the rest of the program can rely on them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any
+
+from restore.errors import SettingsError
+
+CATALOGUE = Path(__file__).with_name("catalog.toml")
+REPO_TYPES = ("model", "space", "dataset")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One published file of weights; the fields are those of ``catalog.toml``.
+
+    ``sha256`` may be the first eight or more digits only, where no more is published, or empty where nothing is.
+    """
+
+    name: str
+    title: str
+    description: str
+    stages: tuple[str, ...]
+    network: str
+    file: str
+    licence: str
+    commercial: bool
+    source: str
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    container: str | None = None
+    companions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    size: int | None = None
+    sha256: str = ""
+    repo: str | None = None
+    repo_type: str = "model"
+    repo_file: str | None = None
+    revision: str | None = None
+    url: str | None = None
+    package_file: str | None = None
+
+    @property
+    def hub_file(self) -> str:
+        """The path of the file inside ``repo``."""
+        return self.repo_file or self.file
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "stages": (list,),
+    "arguments": (dict,),
+    "companions": (dict,),
+    "size": (int,),
+    "commercial": (bool,),
+}
+_PATTERNS: Mapping[str, tuple[str, str]] = {
+    "name": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "letters, digits and . _ + -, because it becomes the name of a folder"),
+    "file": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a plain file name"),
+    "sha256": (r"[0-9a-f]{8,64}", "8 to 64 lower-case hexadecimal digits"),
+    "repo": (r"[A-Za-z0-9][\w.-]*/[\w.-]+", "owner/name on the Hub"),
+    "revision": (r"[0-9a-f]{40}", "a full commit of 40 hexadecimal digits"),
+    "url": (r"https?://\S+", "a web address"),
+    "source": (r"https?://\S+", "a web address"),
+}
+
+
+def _entry(name: str, table: Mapping[str, Any]) -> Checkpoint:
+    def wrong(problem: str) -> SettingsError:
+        return SettingsError(f"The model catalogue is wrong at [{name}]: {problem}.")
+
+    known = {f.name: f for f in fields(Checkpoint) if f.name != "name"}
+    if unknown := sorted(set(table) - set(known)):
+        raise wrong(f"unknown field {', '.join(unknown)}")
+    needed = [f.name for f in known.values() if f.default is MISSING and f.default_factory is MISSING]
+    if missing := [key for key in needed if key not in table]:
+        raise wrong(f"missing field {', '.join(missing)}")
+    for key, value in table.items():
+        types = _TYPES.get(key, (str,))
+        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types) or value == "":
+            raise wrong(f"{key} is {value!r}, which is not a value of type {types[0].__name__}")
+    for key, (pattern, meaning) in _PATTERNS.items():
+        value = name if key == "name" else table.get(key)
+        if value is not None and not re.fullmatch(pattern, value):
+            raise wrong(f"{key} is {value!r} and must be {meaning}")
+    if not all(isinstance(stage, str) for stage in table["stages"]):
+        raise wrong("stages must be a list of names")
+    if table.get("size", 1) <= 0:
+        raise wrong("size must be above zero")
+    if table.get("repo_type", "model") not in REPO_TYPES:
+        raise wrong(f"repo_type must be one of {', '.join(REPO_TYPES)}")
+    for key in ("repo_file", "package_file"):
+        path = PurePosixPath(table.get(key, "x"))
+        if path.is_absolute() or ".." in path.parts:
+            raise wrong(f"{key} must be a relative path without '..'")
+    if not {"repo", "url", "package_file"} & set(table):
+        raise wrong("it needs a repo, a url or a package_file")
+    if ("repo" in table) != ("revision" in table):
+        raise wrong("repo and revision belong together")
+    if {"repo_type", "repo_file"} & set(table) and "repo" not in table:
+        raise wrong("repo_type and repo_file need a repo")
+
+    return Checkpoint(name=name, **{**table, "stages": tuple(table["stages"])})
+
+
+def read_catalogue(path: Path) -> Mapping[str, Checkpoint]:
+    """Read and check a catalogue file; the mapping is read-only and in the order of the file.
+
+    Raises ``SettingsError`` that names the entry and the field for anything unknown, missing or malformed.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"The model catalogue {path} cannot be read: {error}.") from error
+    if strays := [name for name, table in tables.items() if not isinstance(table, dict)]:
+        raise SettingsError(f"The model catalogue is wrong: {strays[0]} stands outside any entry.")
+    entries = {name: _entry(name, table) for name, table in tables.items()}
+    for entry in entries.values():
+        for role, other in entry.companions.items():
+            if not isinstance(other, str) or other not in entries:
+                raise SettingsError(f"The model catalogue is wrong at [{entry.name}]: {role} is {other!r}, no entry.")
+    return MappingProxyType(entries)
+
+
+@cache
+def checkpoints() -> Mapping[str, Checkpoint]:
+    """Every checkpoint of the catalogue by name, read once."""
+    return read_catalogue(CATALOGUE)
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """The checkpoint called ``name``; raises ``SettingsError`` with the closest names if there is none."""
+    known = checkpoints()
+    if name in known:
+        return known[name]
+    lower = {other.lower(): other for other in known}
+    close = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.5)]
+    hint = f"did you mean {' or '.join(close)}?" if close else "`python -m restore models` lists them all."
+    raise SettingsError(f"There is no model called {name!r}: {hint}")

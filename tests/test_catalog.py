@@ -1,0 +1,139 @@
+"""The catalogue: what it holds is usable, and what is wrong in it is found when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from restore import catalog
+from restore.errors import SettingsError
+
+GOOD = """
+[general]
+title = "General"
+description = "For all"
+stages = ["upscale"]
+network = "srvgg"
+arguments = { num_conv = 32 }
+companions = { other = "partner" }
+file = "general.pth"
+sha256 = "0123abcd"
+repo = "owner/name"
+revision = "0123456789abcdef0123456789abcdef01234567"
+licence = "MIT"
+commercial = true
+source = "https://example.org"
+
+[partner]
+title = "Partner"
+description = "Beside general"
+stages = []
+network = "srvgg"
+file = "partner.pdparams"
+url = "https://example.org/partner.pdparams"
+licence = "CC-BY-NC-4.0"
+commercial = false
+source = "https://example.org"
+"""
+
+
+def test_every_published_model_of_the_first_stage_is_there() -> None:
+    offered = {name for name, entry in catalog.checkpoints().items() if "upscale" in entry.stages}
+    assert offered >= {
+        "built-in",
+        "RealESRGAN_x4plus",
+        "RealESRNet_x4plus",
+        "RealESRGAN_x2plus",
+        "RealESRGAN_x4plus_anime_6B",
+        "realesr-animevideov3",
+        "realesr-general-x4v3",
+    }
+    general = catalog.checkpoint("realesr-general-x4v3")
+    weak = catalog.checkpoint(general.companions["weak_denoise"])
+    assert weak.arguments == general.arguments, "weights are interpolated between the two"
+    assert weak.stages == (), "it is no choice of its own"
+
+
+def test_a_download_is_pinned_and_has_a_second_source() -> None:
+    for entry in catalog.checkpoints().values():
+        if entry.package_file is None:
+            assert len(entry.sha256) == 64, entry.name
+            assert entry.repo is not None, entry.name
+            assert entry.url is not None, entry.name
+            assert urlsplit(entry.url).scheme == "https", entry.name
+            assert entry.url.endswith("/" + entry.file), entry.name
+            assert entry.size is not None, entry.name
+    hashes = [entry.sha256 for entry in catalog.checkpoints().values() if entry.sha256]
+    assert len(set(hashes)) == len(hashes), "two entries for one file"
+
+
+def test_the_checksums_of_packaged_files_are_those_of_the_catalogue() -> None:
+    packaged = [entry for entry in catalog.checkpoints().values() if entry.package_file is not None]
+    assert [entry.name for entry in packaged] == ["built-in"]
+    for entry in packaged:
+        path = catalog.CATALOGUE.parent / str(entry.package_file)
+        if not path.exists():
+            pytest.skip(f"{path} has not been trained yet")
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
+        assert path.stat().st_size == entry.size
+        assert path.name == entry.file
+
+
+def test_an_unknown_name_is_answered_with_the_closest_ones() -> None:
+    with pytest.raises(SettingsError, match="RealESRGAN_x4plus"):
+        catalog.checkpoint("realesrgan-x4plus")
+    with pytest.raises(SettingsError, match="restore models"):
+        catalog.checkpoint("qqqqqqqq")
+
+
+def test_the_catalogue_is_read_only() -> None:
+    with pytest.raises(TypeError):
+        catalog.checkpoints()["x"] = catalog.checkpoint("built-in")  # type: ignore[index]
+
+
+def test_a_catalogue_is_read_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.toml"
+    path.write_text(GOOD, encoding="utf-8")
+    entries = catalog.read_catalogue(path)
+    assert list(entries) == ["general", "partner"]
+    assert entries["general"].hub_file == "general.pth"
+    assert entries["general"].arguments == {"num_conv": 32}
+    assert entries["partner"].sha256 == ""
+    assert not entries["partner"].commercial
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('file = "general.pth"', "", r"\[general\].*missing field file"),
+        ('title = "General"', 'titel = "General"\ntitle = "General"', "unknown field titel"),
+        ('sha256 = "0123abcd"', 'sha256 = "0123abc"', "sha256"),
+        ('sha256 = "0123abcd"', 'sha256 = "0123ABCD"', "sha256"),
+        ('sha256 = "0123abcd"', f'sha256 = "{"0" * 65}"', "sha256"),
+        ('revision = "0123456789abcdef0123456789abcdef01234567"', 'revision = "main"', "revision"),
+        ('revision = "0123456789abcdef0123456789abcdef01234567"', "", "belong together"),
+        ('repo = "owner/name"', 'repo = "name"', "repo"),
+        ('repo = "owner/name"', 'repo = "owner/name"\nrepo_type = "bucket"', "repo_type"),
+        ('repo = "owner/name"', 'repo = "owner/name"\nrepo_file = "../x.pth"', "repo_file"),
+        ('url = "https://example.org/partner.pdparams"', "", "repo, a url or a package_file"),
+        ('url = "https://example.org/partner.pdparams"', 'url = "file:///etc/passwd"', "url"),
+        ('file = "general.pth"', 'file = "../general.pth"', "file"),
+        ('file = "general.pth"', 'file = "general.pth"\nsize = 0', "size"),
+        ("commercial = true", "commercial = 1", "commercial"),
+        ('stages = ["upscale"]', 'stages = "upscale"', "stages"),
+        ('stages = ["upscale"]', "stages = [1]", "stages"),
+        ('other = "partner"', 'other = "nobody"', "nobody"),
+        ("[partner]", '["../partner"]', "name"),
+        ("[general]", "stray = 1\n[general]", "stray"),
+        ("[general]", "[general", "cannot be read"),
+    ],
+)
+def test_a_mistake_in_the_catalogue_is_named(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    assert old in GOOD
+    path = tmp_path / "catalog.toml"
+    path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(SettingsError, match=complaint):
+        catalog.read_catalogue(path)
