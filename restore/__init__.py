@@ -1,0 +1,66 @@
+"""Restore gives old photos and old film a second life.
+
+    import restore
+    report = restore.restore_image("photo.jpg", "restored.png", [restore.Upscale(scale=4)])
+
+Everything public is named here. The engine below is imported when it is first used, so that ``import restore`` and the
+command line's help are quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from restore.errors import (
+    Cancelled,
+    InputError,
+    LimitError,
+    OutputError,
+    ResourceError,
+    RestoreError,
+    SettingsError,
+    WeightsError,
+)
+from restore.progress import Position, Progress
+from restore.report import Report
+from restore.settings import Settings, load_settings
+from restore.version import __version__
+
+if TYPE_CHECKING:
+    from restore.pipeline import restore_image
+    from restore.stages import Upscale, parse_steps, recipe
+
+__all__ = [
+    "Cancelled",
+    "InputError",
+    "LimitError",
+    "OutputError",
+    "Position",
+    "Progress",
+    "Report",
+    "ResourceError",
+    "RestoreError",
+    "Settings",
+    "SettingsError",
+    "Upscale",
+    "WeightsError",
+    "__version__",
+    "load_settings",
+    "parse_steps",
+    "recipe",
+    "restore_image",
+]
+
+_LAZY = {
+    "restore_image": "restore.pipeline",
+    "Upscale": "restore.stages",
+    "parse_steps": "restore.stages",
+    "recipe": "restore.stages",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'restore' has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,8 +1,9 @@
 """What can go wrong, in words for the person who uses the program.
 
-Every error that the engine raises on purpose is a ``RestoreError``. Its message says what is wrong and what to do about
-it, needs no traceback to be understood, and is shown unchanged on the page, on the command line and in Python. A kind is
-also the built-in exception that it resembles, so that code that knows nothing of this package can still catch it.
+Every error that the engine raises on purpose is a ``RestoreError``. Its message says what is wrong and what to do
+about it, needs no traceback to be understood, and is shown unchanged on the page, on the command line and in Python.
+A kind is also the built-in exception that it resembles, so that code that knows nothing of this package can still
+catch it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class OutputError(RestoreError, OSError):
 
 
 class WeightsError(RestoreError):
-    """A checkpoint cannot be had or cannot be trusted: no network, not found, gated, a wrong checksum, a broken file."""
+    """A checkpoint cannot be had or cannot be trusted: no network, not found, gated, a wrong checksum, broken."""
 
 
 class ResourceError(RestoreError, MemoryError):

@@ -15,7 +15,7 @@ from restore.errors import Cancelled
 
 @dataclass(frozen=True)
 class Position:
-    """Where the work stands. ``index`` counts the stages of the chain from 0; ``done`` of ``total`` are in ``unit``s."""
+    """Where the work stands: ``done`` of ``total`` ``unit``s of the stage number ``index`` (from 0)."""
 
     stage: str
     index: int
@@ -36,8 +36,8 @@ Listener = Callable[[Position], None]
 class Progress:
     """Report the position of the work to ``listener`` and carry a request to stop.
 
-    ``cancel`` may be called from any thread; the engine calls ``check`` between layers, tiles and frames. The listener is
-    called in the thread that works.
+    ``cancel`` may be called from any thread; the engine calls ``check`` between layers, tiles and frames. The
+    listener is called in the thread that works.
     """
 
     def __init__(self, listener: Listener | None = None) -> None:
@@ -51,7 +51,7 @@ class Progress:
         self.check()
 
     def advance(self, done: float, total: float, unit: str) -> None:
-        """Say that ``done`` of ``total`` ``unit``s of the current stage are finished; raises ``Cancelled`` if asked to."""
+        """Say that ``done`` of ``total`` ``unit``s of this stage are finished; raises ``Cancelled`` if asked to."""
         self.check()
         if self._listener is not None:
             self._listener(Position(*self._stage, done=done, total=total, unit=unit))

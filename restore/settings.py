@@ -1,7 +1,7 @@
 """Every environment variable that this package reads, and every limit, in one place.
 
-Variables of the libraries below (``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``, ``HF_HOME``, ``GRADIO_TEMP_DIR``) keep
-their own meaning and are not repeated here.
+Variables of the libraries below (``HF_ENDPOINT``, ``HF_HUB_OFFLINE``, ``HF_TOKEN``, ``HF_HOME``, ``GRADIO_TEMP_DIR``)
+keep their own meaning and are not repeated here.
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ VARIABLES: Mapping[str, str] = {
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
-def _positive(environ: Mapping[str, str], name: str, factor: int, default: int | None) -> int | None:
+def _positive(environ: Mapping[str, str], name: str, factor: int) -> int | None:
+    """A variable as a whole number above zero, multiplied by ``factor``; ``None`` where it is not set."""
     text = environ.get(name, "").strip()
     if not text:
-        return default
+        return None
     try:
         value = float(text) * factor
     except ValueError:
@@ -59,24 +60,20 @@ def _positive(environ: Mapping[str, str], name: str, factor: int, default: int |
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from ``environ`` (the process's own by default); raises ``SettingsError`` on a value of no use."""
+    """Read the settings from ``environ``, by default the process's own; raises ``SettingsError``."""
     environ = os.environ if environ is None else environ
     default = Settings()
     precision = environ.get("RESTORE_PRECISION", "").strip().lower() or default.precision
     if precision not in PRECISIONS:
         raise SettingsError(f"RESTORE_PRECISION is {precision!r}: give one of {', '.join(PRECISIONS)}.")
     folders = [Path(part).expanduser() for part in environ.get("RESTORE_WEIGHTS", "").split(os.pathsep) if part.strip()]
-    max_file = _positive(environ, "RESTORE_MAX_FILE_MB", MEBI, default.max_file_bytes)
-    max_input = _positive(environ, "RESTORE_MAX_INPUT_MEGAPIXELS", MEGA, default.max_input_pixels)
-    max_output = _positive(environ, "RESTORE_MAX_OUTPUT_MEGAPIXELS", MEGA, default.max_output_pixels)
-    assert max_file is not None and max_input is not None and max_output is not None
     return Settings(
-        max_file_bytes=max_file,
-        max_input_pixels=max_input,
-        max_output_pixels=max_output,
-        memory_bytes=_positive(environ, "RESTORE_MEMORY_MB", MEBI, default.memory_bytes),
+        max_file_bytes=_positive(environ, "RESTORE_MAX_FILE_MB", MEBI) or default.max_file_bytes,
+        max_input_pixels=_positive(environ, "RESTORE_MAX_INPUT_MEGAPIXELS", MEGA) or default.max_input_pixels,
+        max_output_pixels=_positive(environ, "RESTORE_MAX_OUTPUT_MEGAPIXELS", MEGA) or default.max_output_pixels,
+        memory_bytes=_positive(environ, "RESTORE_MEMORY_MB", MEBI) or default.memory_bytes,
         device=environ.get("RESTORE_DEVICE", "").strip().lower() or default.device,
         precision=precision,
-        tile=_positive(environ, "RESTORE_TILE", 1, default.tile),
+        tile=_positive(environ, "RESTORE_TILE", 1) or default.tile,
         weights=tuple(folders),
     )

@@ -1,7 +1,7 @@
 """Make the low-resolution half of a training pair.
 
-The second-order model of Real-ESRGAN (Wang et al. 2021, https://arxiv.org/abs/2107.10833: blur, resize, noise, JPEG, all
-of it twice, then a sinc filter), in a mild range: the built-in model has to clean a scan or an old photo without
+The second-order model of Real-ESRGAN (Wang et al. 2021, https://arxiv.org/abs/2107.10833: blur, resize, noise, JPEG,
+all of it twice, then a sinc filter), in a mild range: the built-in model has to clean a scan or an old photo without
 inventing anything, and it must stay good on pictures that have no flaw but their size.
 
 Every picture here is ``(H, W, 3) float32 in [0, 1]``.
@@ -22,11 +22,8 @@ _RESAMPLERS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC)
 
 def bicubic(picture: Picture, width: int, height: int) -> Picture:
     """Antialiased bicubic resampling (a = -0.5) of each channel in float: what MATLAB's ``imresize`` does."""
-    channels = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(picture[..., c])).resize((width, height), Image.Resampling.BICUBIC))
-        for c in range(3)
-    ]
-    return np.stack(channels, axis=-1)
+    channels = [Image.fromarray(np.ascontiguousarray(picture[..., c])) for c in range(3)]
+    return np.stack([c.resize((width, height), Image.Resampling.BICUBIC) for c in channels], axis=-1)
 
 
 def quantize(picture: Picture) -> Picture:

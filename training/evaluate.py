@@ -2,9 +2,9 @@
 
     python training/evaluate.py WEIGHTS FOLDER [FOLDER...]
 
-A folder holds either pairs named ``*_HR.*`` and ``*_LR.*``, or pictures, from which the low-resolution input is made with
-bicubic interpolation. Y is that of BT.601 in the range of video, as the literature has it; four pixels at each border
-are left out.
+A folder holds either pairs named ``*_HR.*`` and ``*_LR.*``, or pictures, from which the low-resolution input is made
+with bicubic interpolation. Y is that of BT.601 in the range of video, as the literature has it; four pixels at each
+border are left out.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def enlarge(network: nn.Module, picture: Picture) -> Picture:
     return quantize(y[0].numpy().transpose(1, 2, 0))
 
 
-def gains(network: nn.Module, pairs: dict[str, tuple[Picture, Picture]], quality: int | None) -> dict[str, tuple[float, float]]:
+def gains(
+    network: nn.Module, pairs: dict[str, tuple[Picture, Picture]], quality: int | None
+) -> dict[str, tuple[float, float]]:
     """``{name: (PSNR of bicubic, PSNR of the network)}``; the input goes through JPEG where ``quality`` is given."""
     result = {}
     for name, (low, high) in pairs.items():

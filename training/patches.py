@@ -50,7 +50,9 @@ def draw(random: Random, size: int) -> Picture:
         if kind == 0:
             cv2.line(canvas, p, q, colour, thickness, cv2.LINE_AA)
         elif kind == 1:
-            cv2.circle(canvas, p, int(random.integers(2, size // 3)), colour, random.choice((-1, thickness)), cv2.LINE_AA)
+            cv2.circle(
+                canvas, p, int(random.integers(2, size // 3)), colour, random.choice((-1, thickness)), cv2.LINE_AA
+            )
         elif kind == 2:
             points = random.integers(0, size, (int(random.integers(3, 6)), 1, 2)).astype(np.int32)
             cv2.fillPoly(canvas, [points], colour, cv2.LINE_AA)
@@ -62,7 +64,9 @@ def draw(random: Random, size: int) -> Picture:
             step = int(random.integers(4, 24))
             for offset in range(0, size, step):
                 shift = (p[0] + offset) % size
-                cv2.line(canvas, (shift, p[1]), (shift, min(size, p[1] + size // 3)), colour, 1 + step // 4, cv2.LINE_AA)
+                cv2.line(
+                    canvas, (shift, p[1]), (shift, min(size, p[1] + size // 3)), colour, 1 + step // 4, cv2.LINE_AA
+                )
     return canvas.astype(np.float32) / 255
 
 

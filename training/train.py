@@ -110,7 +110,9 @@ def main() -> None:
     with log_path.open("w" if is_new else "a", newline="") as log_file:
         log = csv.writer(log_file)
         if is_new:
-            log.writerow(["step", "minutes", "rate", "loss", *(f"{n} {k}" for n in validation for k in ("clean", "JPEG 40"))])
+            log.writerow(
+                ["step", "minutes", "rate", "loss", *(f"{n} {k}" for n in validation for k in ("clean", "JPEG 40"))]
+            )
         began, running = time.monotonic(), 0.0
         for step, (low, high) in enumerate(loader, start):
             if step >= arguments.iterations:
@@ -135,7 +137,13 @@ def main() -> None:
                 current_rate = optimiser.param_groups[0]["lr"]
                 mean_loss = running / min(arguments.every, step + 1 - start)
                 log.writerow(
-                    [step + 1, f"{minutes:.1f}", f"{current_rate:.2e}", f"{mean_loss:.5f}", *(f"{f:+.3f}" for f in figures)]
+                    [
+                        step + 1,
+                        f"{minutes:.1f}",
+                        f"{current_rate:.2e}",
+                        f"{mean_loss:.5f}",
+                        *(f"{f:+.3f}" for f in figures),
+                    ]
                 )
                 log_file.flush()
                 running = 0.0

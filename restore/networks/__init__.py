@@ -1,0 +1,66 @@
+"""The networks, under their published key names: ``nn.Module``s only, no files and no pixels of a page.
+
+``build`` makes the network of a model, ``convert`` turns its published container into a state dict, and ``traits``
+says what whoever runs it must know: its scale, how much it must see around a tile, what it costs in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from restore import catalog
+from restore.errors import WeightsError
+from restore.networks import compact_x4, rrdbnet, srvgg
+from restore.networks.traits import Traits
+
+__all__ = ["Architecture", "Traits", "build", "convert", "traits"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How a kind of network is made and what it needs; both functions take the arguments of the checkpoint."""
+
+    build: Callable[..., nn.Module]
+    traits: Callable[..., Traits]
+
+
+ARCHITECTURES: Mapping[str, Architecture] = {
+    "compact-x4": Architecture(compact_x4.CompactX4, compact_x4.traits),
+    "srvgg": Architecture(srvgg.build, srvgg.traits),
+    "rrdbnet": Architecture(rrdbnet.build, rrdbnet.traits),
+}
+
+
+def build(name: str) -> nn.Module:
+    """The network of the model ``name`` with fresh weights, in eval mode, asking for no gradients.
+
+    Raises ``SettingsError`` for a model that the catalogue does not have.
+    """
+    entry = catalog.checkpoint(name)
+    return ARCHITECTURES[entry.network].build(**entry.arguments).eval().requires_grad_(False)
+
+
+def traits(name: str) -> Traits:
+    """What the network of the model ``name`` needs and costs."""
+    entry = catalog.checkpoint(name)
+    return ARCHITECTURES[entry.network].traits(**entry.arguments)
+
+
+def convert(name: str, checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The flat state dict, in float32, inside the published container of the model ``name``.
+
+    A file that holds the tensors directly, as safetensors do, is taken as it is. Raises ``WeightsError`` for anything
+    else.
+    """
+    entry = catalog.checkpoint(name)
+    state: Any = checkpoint
+    if entry.container is not None and entry.container in checkpoint:
+        state = checkpoint[entry.container]
+    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        wanted = f" under {entry.container!r}" if entry.container else ""
+        raise WeightsError(f"The file for {name} does not hold weights{wanted}; it is not the published {entry.file}.")
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}

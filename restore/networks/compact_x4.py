@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from restore.networks.traits import Traits
+
 SCALE = 4
 SLOPE = 0.1
 
 
 def cubic_weight(distance: Tensor, a: float = -0.5) -> Tensor:
-    """Keys' cubic convolution kernel (1981) at ``distance`` samples; ``a = -0.5`` is the one that PIL and MATLAB use."""
+    """Keys' cubic convolution kernel (1981) at ``distance`` samples; Pillow and MATLAB use ``a = -0.5``."""
     d = distance.abs()
     near = (a + 2) * d**3 - (a + 3) * d**2 + 1
     far = a * (d**3 - 5 * d**2 + 8 * d - 4)
@@ -25,7 +27,7 @@ def cubic_weight(distance: Tensor, a: float = -0.5) -> Tensor:
 
 
 def bicubic_kernel(scale: int) -> Tensor:
-    """Weights ``(3 * scale**2, 3, 5, 5)`` of the convolution that gives the sub-pixel phases of a bicubic enlargement."""
+    """The convolution ``(3 * scale**2, 3, 5, 5)`` that gives the sub-pixel phases of a bicubic enlargement."""
     phases = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5
     taps = cubic_weight(torch.arange(-2, 3, dtype=torch.float64) - phases[:, None])
     taps = taps / taps.sum(dim=1, keepdim=True)
@@ -64,5 +66,16 @@ class CompactX4(nn.Module):
         return functional.pixel_shuffle(phases, SCALE)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = self.features(x.to(self.head.weight.dtype))
-        return self.image(features.to(self.tail.weight.dtype), x)
+        return self.image(self.features(x), x)
+
+
+def traits(width: int = 48, depth: int = 12) -> Traits:
+    out = 3 * SCALE**2
+    return Traits(
+        scale=SCALE,
+        context=depth + 2,
+        exact=True,
+        values_per_pixel=3 * width + 4 * out,
+        macs_per_pixel=9 * (3 * width + depth * width**2 + width * out) + 25 * 3 * out,
+        float32=frozenset({"tail"}),
+    )

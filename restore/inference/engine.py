@@ -1,0 +1,52 @@
+"""What a stage is opened on: the device, the limits, and somebody to report to."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import torch
+
+from restore.inference.device import choose_device
+from restore.progress import Progress
+from restore.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Engine:
+    """One piece of work: where it runs, who watches it, and what there is to say about it afterwards."""
+
+    settings: Settings
+    progress: Progress
+    device: torch.device
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, settings: Settings, progress: Progress) -> Engine:
+        """An engine on the device that the settings name; raises ``SettingsError`` for one that is not there."""
+        return cls(settings, progress, choose_device(settings))
+
+    def warn(self, message: str) -> None:
+        """Put ``message`` into the report, once."""
+        if message not in self.warnings:
+            log.warning(message)
+            self.warnings.append(message)
+
+
+@dataclass
+class Meter:
+    """Progress of one stage in megapixels of network input: ``total`` of them are to be done."""
+
+    progress: Progress
+    total: float
+    done: float = 0.0
+
+    def show(self, running: float = 0.0) -> None:
+        """Report what is done and the ``running`` part of what is under way; raises ``Cancelled`` if asked to."""
+        self.progress.advance(min(self.done + running, self.total), self.total, "megapixels")
+
+    def add(self, megapixels: float) -> None:
+        self.done += megapixels
+        self.show()

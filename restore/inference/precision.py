@@ -1,0 +1,73 @@
+"""Run the body of a network in a lower precision and keep the promise that the picture does not suffer.
+
+The layers that a network names (its last one) stay in float32, and so do its input and the residual base, because each
+layer casts what it is given to the precision of its own weights and nothing else is touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+RAMP_CODES = 0.9
+"""The share of the distinct 10-bit codes of a smooth ramp that a lower precision must keep to be used above 8 bits."""
+
+
+def leaves(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers of a network that have no layers inside, by name."""
+    return [(name, module) for name, module in network.named_modules() if next(module.children(), None) is None]
+
+
+def lower(network: nn.Module, dtype: torch.dtype, keep: Collection[str]) -> nn.Module:
+    """Convert the weights of every layer to ``dtype``, but for the layers named in ``keep``."""
+    for name, module in leaves(network):
+        if name not in keep:
+            module.to(dtype)
+    return network
+
+
+def _cast(dtype: torch.dtype) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
+    def cast(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in inputs)
+
+    return cast
+
+
+@contextmanager
+def watched(network: nn.Module, before_layer: Callable[[], None]) -> Iterator[None]:
+    """Inside, each layer casts its input to its own precision, and ``before_layer`` is called before each of them.
+
+    ``before_layer`` may raise: that is how work is stopped in the middle of a network.
+    """
+    handles = []
+    try:
+        for _, module in leaves(network):
+            weight = next(module.parameters(recurse=False), None)
+            if weight is not None and weight.is_floating_point():
+                handles.append(module.register_forward_pre_hook(_cast(weight.dtype)))
+            handles.append(module.register_forward_pre_hook(lambda _module, _inputs: before_layer()))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def ramp(width: int = 1024, height: int = 16) -> Tensor:
+    """A smooth grey ramp ``(1, 3, height, width)`` over half the 10-bit codes, one step every two pixels."""
+    line = torch.linspace(0.25, 0.75, width)
+    return line.expand(1, 3, height, width).contiguous(memory_format=torch.channels_last)
+
+
+def kept_codes(result: Tensor, reference: Tensor) -> float:
+    """The share of the distinct 10-bit codes of a row of ``reference`` that the same row of ``result`` has."""
+    row = reference.shape[-2] // 2
+
+    def codes(picture: Tensor) -> set[int]:
+        return set((picture[0, 1, row].float().clamp(0, 1) * 1023).round().int().tolist())
+
+    wanted = codes(reference)
+    return len(codes(result) & wanted) / len(wanted)

@@ -1,0 +1,230 @@
+"""Run one network over pictures of any size: precision, tiles, the finite check, and stopping in the middle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from restore import networks
+from restore.errors import WeightsError
+from restore.inference import allocator, memory, precision
+from restore.inference.device import choose_precision, name_of
+from restore.inference.engine import Engine, Meter
+from restore.inference.residency import RESIDENT
+from restore.inference.tiles import Tiler, blank, largest_tile
+
+SHARE_OF_MEMORY = 0.4
+"""How much of the memory that is free one pass of a network may take."""
+
+LARGEST_PASS = {"cpu": 2**30, "mps": 2 * 2**30, "cuda": 16 * 2**30}
+"""Bytes that one pass may take at most: more is no faster, and on a CPU each layer should end soon enough to be
+stopped.
+"""
+
+LARGEST_BATCH = 16
+LARGEST_TILE = {"cpu": 2048, "mps": 1024, "cuda": 2048}
+
+
+@dataclass(frozen=True)
+class NetworkSource:
+    """The network of the model ``name`` and its weights, which are read only when they are needed.
+
+    ``key`` stands for the weights in the cache of opened networks: equal keys mean equal weights.
+    """
+
+    name: str
+    key: str
+    state: Callable[[], Mapping[str, Tensor]]
+
+    @property
+    def traits(self) -> networks.Traits:
+        return networks.traits(self.name)
+
+    def open(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
+        """The network on ``device``, its body in ``dtype``; ``WeightsError`` where the weights do not fit."""
+        network = networks.build(self.name)
+        try:
+            network.load_state_dict(self.state(), strict=True)
+        except RuntimeError as error:
+            raise WeightsError(f"The file for {self.name} holds the weights of another network.") from error
+        precision.lower(network, dtype, self.traits.float32)
+        return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+class _NotFinite(ArithmeticError):
+    """A lower precision was too small for the numbers of a network."""
+
+
+@dataclass
+class Runner:
+    """Run a network over pictures, choosing precision and tiles on the way.
+
+    ``plan`` says in the end what was chosen: precision, tile, batch, context.
+    """
+
+    source: NetworkSource
+    engine: Engine
+    plan: dict[str, Any] = field(default_factory=dict)
+    _float32_only: bool = False
+    _ramp_holds: dict[torch.dtype, bool] = field(default_factory=dict)
+
+    @property
+    def scale(self) -> int:
+        return self.source.traits.scale
+
+    def enlarge(self, picture: Tensor, bits: int, meter: Meter) -> Tensor:
+        """``(3, H, W) float32 in [0, 1]`` on the CPU to ``(3, scale * H, scale * W)``, clamped to [0, 1]."""
+        height, width = picture.shape[1] * self.scale, picture.shape[2] * self.scale
+        result: Tensor | None = None
+        top = 0
+        for band in self.bands(picture, bits, meter):
+            if band.shape[1] == height:
+                result = band
+                continue
+            if result is None:
+                result = blank(height, width)
+            result[:, top : top + band.shape[1]] = band
+            top += band.shape[1]
+        assert result is not None
+        return result
+
+    def bands(self, picture: Tensor, bits: int, meter: Meter) -> Iterator[Tensor]:
+        """The same as ``enlarge``, band by band from top to bottom. ``bits`` is the depth of the source."""
+        start, rows = meter.done, 0
+        try:
+            for band in self._bands(picture, self._precision_for(bits), meter):
+                yield band
+                rows += band.shape[1]
+        except _NotFinite as error:
+            self.engine.warn(
+                f"{self.source.name} gave numbers that are not finite in {error}; it was run in float32 instead."
+            )
+            self._float32_only = True
+            meter.done = start
+            skip = rows
+            for band in self._bands(picture, torch.float32, meter):
+                if skip < band.shape[1]:
+                    yield band[:, skip:]
+                skip = max(0, skip - band.shape[1])
+
+    def _precision_for(self, bits: int) -> torch.dtype:
+        dtype = choose_precision(self.engine.settings, self.engine.device)
+        if dtype == torch.float32 or self._float32_only:
+            return torch.float32
+        if bits > 8 and self.engine.settings.precision == "auto" and not self._keeps_ramp(dtype):
+            self.plan["ramp"] = f"{name_of(dtype)} would band a source of {bits} bits"
+            return torch.float32
+        return dtype
+
+    def _keeps_ramp(self, dtype: torch.dtype) -> bool:
+        """Whether a smooth ramp keeps enough of its 10-bit codes through this network in ``dtype``."""
+        if dtype not in self._ramp_holds:
+            picture = precision.ramp()
+
+            def run(dtype: torch.dtype) -> Tensor:
+                with self._opened(dtype, lambda _: self.engine.progress.check()) as forward:
+                    return forward(picture)
+
+            reference = run(torch.float32)
+            try:
+                self._ramp_holds[dtype] = precision.kept_codes(run(dtype), reference) >= precision.RAMP_CODES
+            except _NotFinite:
+                self._ramp_holds[dtype] = False
+        return self._ramp_holds[dtype]
+
+    @contextmanager
+    def _opened(self, dtype: torch.dtype, on_layer: Callable[[float], None]) -> Iterator[Callable[[Tensor], Tensor]]:
+        """A function from a batch on the CPU to the enlarged batch on the CPU.
+
+        ``on_layer`` is called before each layer with the fraction of the layers that are done; it may raise.
+        """
+        device = self.engine.device
+        key = self.source.key, str(device), dtype
+        with ExitStack() as stack:
+            network = stack.enter_context(RESIDENT.lease(key, lambda: self.source.open(device, dtype)))
+            if device.type == "cpu":
+                stack.enter_context(allocator.reuse())
+            layers = len(precision.leaves(network))
+            calls = 0
+
+            def before_layer() -> None:
+                nonlocal calls
+                on_layer(min(1.0, calls / layers))
+                calls += 1
+
+            stack.enter_context(precision.watched(network, before_layer))
+
+            @torch.inference_mode()
+            def forward(batch: Tensor) -> Tensor:
+                nonlocal calls
+                calls = 0
+                result: Tensor = network(batch.to(device).contiguous(memory_format=torch.channels_last)).float()
+                if not bool(result.sum().isfinite()):
+                    if dtype == torch.float32:
+                        raise WeightsError(
+                            f"The weights of {self.source.name} give no finite picture; they are damaged."
+                        )
+                    raise _NotFinite(name_of(dtype))
+                return result.clamp_(0, 1).to("cpu")
+
+            yield forward
+
+    def _bands(self, picture: Tensor, dtype: torch.dtype, meter: Meter) -> Iterator[Tensor]:
+        traits = self.source.traits
+        _, height, width = picture.shape
+        padded = _pad(picture, traits.multiple)
+        tile, batch = self._tiles(dtype, padded.shape[1], padded.shape[2])
+        weight = height * width / (padded.shape[1] * padded.shape[2]) / 1e6
+
+        def on_layer(fraction: float) -> None:
+            meter.show((tiler.finished + fraction * tiler.under_way) * weight)
+
+        with self._opened(dtype, on_layer) as forward:
+            tiler = Tiler(forward, traits.scale, traits.context, traits.multiple, tile, batch)
+            rows = 0
+            for band in tiler.bands(padded):
+                # The rows and columns of the padding are cut off again.
+                band = band[:, : height * traits.scale - rows, : width * traits.scale]
+                rows += band.shape[1]
+                if band.shape[1]:
+                    yield band
+        self.plan |= {
+            "precision": name_of(dtype),
+            "tile": tiler.tile if tiler.tile < max(height, width) else "whole picture",
+            "batch": tiler.batch,
+            "context": traits.context,
+        }
+        meter.add(height * width / 1e6)
+
+    def _tiles(self, dtype: torch.dtype, height: int, width: int) -> tuple[int, int]:
+        """The side of a tile and how many go into a batch, from the memory that is free."""
+        traits = self.source.traits
+        kind = self.engine.device.type
+        bytes_per_pixel = traits.values_per_pixel * dtype.itemsize + 3 * 4 * 3 * traits.scale**2
+        free = memory.available(self.engine.settings, self.engine.device)
+        pixels = min(LARGEST_PASS[kind], int(SHARE_OF_MEMORY * free)) // bytes_per_pixel
+        tile = self.engine.settings.tile
+        if tile is None:
+            # A picture that fits in one pass as it is, however long and thin, needs no tiles.
+            if height * width <= pixels:
+                tile = max(height, width)
+            else:
+                tile = min(LARGEST_TILE[kind], largest_tile(pixels, traits.context, traits.multiple))
+        tile = max(traits.multiple, tile // traits.multiple * traits.multiple)
+        window = min(height, tile + 2 * traits.context) * min(width, tile + 2 * traits.context)
+        return tile, max(1, min(LARGEST_BATCH, math.ceil(width / tile), pixels // window))
+
+
+def _pad(picture: Tensor, multiple: int) -> Tensor:
+    """Repeat the last row and column until both sides are multiples of ``multiple``."""
+    bottom, right = -picture.shape[1] % multiple, -picture.shape[2] % multiple
+    if not bottom and not right:
+        return picture
+    return functional.pad(picture[None], (0, right, 0, bottom), mode="replicate")[0]

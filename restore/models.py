@@ -1,0 +1,105 @@
+"""From the name that a user gives to a network that is ready to run: which model, and whose weights."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from restore import catalog, networks, weights
+from restore.errors import WeightsError
+from restore.inference.engine import Engine
+from restore.inference.runner import NetworkSource
+from restore.report import ModelUse
+
+log = logging.getLogger(__name__)
+
+AUTO = "auto"
+BUILT_IN = "built-in"
+
+PAUSE_SECONDS = 300.0
+"""How long models that one can do without are not asked for again after a download has failed: a folder of pictures
+should not wait for each of them."""
+
+_failed_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model whose weights are on this machine."""
+
+    source: NetworkSource
+    uses: tuple[ModelUse, ...]
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+
+def open_model(name: str, engine: Engine) -> Model:
+    """The model ``name``, its weights fetched if need be; raises ``SettingsError`` or ``WeightsError``."""
+    local = weights.obtain(name, engine.settings, engine.progress)
+
+    def state() -> Mapping[str, Tensor]:
+        return networks.convert(name, weights.load_checkpoint(local.path))
+
+    return Model(NetworkSource(name, local.use.sha256, state), (local.use,))
+
+
+def open_blend(name: str, partner: str, share: float, engine: Engine) -> Model:
+    """A model whose weights are ``share`` of ``name``'s and the rest ``partner``'s.
+
+    Deep network interpolation (Wang et al. 2018, https://arxiv.org/abs/1811.10515).
+    """
+    first, second = (weights.obtain(each, engine.settings, engine.progress) for each in (name, partner))
+
+    def state() -> Mapping[str, Tensor]:
+        a = networks.convert(name, weights.load_checkpoint(first.path))
+        b = networks.convert(partner, weights.load_checkpoint(second.path))
+        if a.keys() != b.keys() or any(a[key].shape != b[key].shape for key in a):
+            raise WeightsError(f"The files for {name} and {partner} do not belong to the same network.")
+        return {key: share * a[key] + (1 - share) * b[key] for key in a}
+
+    key = f"{share:g} {first.use.sha256} {second.use.sha256}"
+    return Model(NetworkSource(name, key, state), (first.use, second.use))
+
+
+def why_missing(name: str, engine: Engine) -> str | None:
+    """``None`` once the weights of ``name`` are on this machine, fetched if need be; else why they cannot be had."""
+    global _failed_at
+    if weights.find(name, engine.settings) is not None:
+        return None
+    if _failed_at is not None and time.monotonic() - _failed_at < PAUSE_SECONDS:
+        return f"{name} is not on this machine, and a download failed a short while ago."
+    try:
+        weights.obtain(name, engine.settings, engine.progress)
+    except WeightsError as error:
+        _failed_at = time.monotonic()
+        return str(error)
+    return None
+
+
+def choose(candidates: Sequence[str], engine: Engine) -> str:
+    """The first of ``candidates`` that is on this machine or can be fetched; the built-in model ends the list.
+
+    What was passed over, and why, goes into the report.
+    """
+    reasons = []
+    for name in candidates:
+        reason = why_missing(name, engine)
+        if reason is None:
+            break
+        reasons.append(reason)
+    else:
+        name = BUILT_IN
+    if reasons:
+        engine.warn(f"The model {name} was used instead of {candidates[0]}: {reasons[0]}")
+    return name
+
+
+def offered_for(stage: str) -> list[str]:
+    """The names of the models that ``stage`` can use, as the catalogue lists them."""
+    return [entry.name for entry in catalog.checkpoints().values() if stage in entry.stages]

@@ -1,0 +1,157 @@
+"""A chain of stages over one image, from file to file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from restore.errors import LimitError, ResourceError
+from restore.frame import Frame
+from restore.inference import memory
+from restore.inference.engine import Engine
+from restore.media.images import Image, check_target, probe_image, read_image, write_image
+from restore.media.transparency import fill_transparent
+from restore.progress import Progress
+from restore.report import Report, StageReport
+from restore.settings import MEBI, MEGA, Settings, load_settings
+from restore.stages import Stage, parse_steps, recipe
+from restore.version import __version__
+
+log = logging.getLogger(__name__)
+
+BYTES_PER_PIXEL = 40
+"""Memory that one pixel of a result takes at the peak: float32 colours, their integer copy and what the encoder holds.
+"""
+
+
+def restore_image(
+    source: str | Path,
+    target: str | Path,
+    steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any],
+    progress: Progress | None = None,
+    *,
+    settings: Settings | None = None,
+) -> Report:
+    """Run a chain of stages over the image ``source`` and write the result to ``target``.
+
+    ``steps`` are settings objects or dicts, in any order, or a recipe; ``[]`` only changes the format. The format of
+    ``target`` is that of its suffix. Everything that can be refused is refused before the picture is decoded, and the
+    result appears under its name only when it is whole. Raises ``RestoreError`` kinds only; ``progress`` can stop it.
+    """
+    began = time.monotonic()
+    source, target = Path(source), Path(target)
+    settings = load_settings() if settings is None else settings
+    engine = Engine.start(settings, Progress() if progress is None else progress)
+    stages = parse_steps(steps)
+
+    check_target(target)
+    info = probe_image(source, settings)
+    sizes = _plan_sizes(stages, info.width, info.height, settings)
+    _check_memory(sizes, engine)
+    engine.progress.check()
+    image = read_image(source, settings)
+
+    frame, reports = _run_chain(stages, _to_frame(image), engine)
+    chain = recipe(stages)
+    engine.progress.check()
+    result = _to_image(frame, image)
+    written = write_image(result, target, recipe=json.dumps(chain))
+    return Report(
+        version=__version__,
+        source=source.name,
+        target=target.name,
+        source_size=(info.width, info.height),
+        target_size=sizes[-1],
+        recipe=chain,
+        stages=tuple(reports),
+        seconds=time.monotonic() - began,
+        carried=written.carried,
+        dropped=(*image.losses, *written.dropped),
+        warnings=tuple(engine.warnings),
+    )
+
+
+def _plan_sizes(stages: Sequence[Stage], width: int, height: int, settings: Settings) -> list[tuple[int, int]]:
+    """The size of the picture before and after each stage; raises ``LimitError`` where one is too large."""
+    sizes = [(width, height)]
+    for stage in stages:
+        width, height = stage.output_size(width, height)
+        if width * height > settings.max_output_pixels:
+            raise LimitError(
+                f"The result would have {width}x{height} pixels ({width * height / MEGA:.0f} million), and at most "
+                f"{settings.max_output_pixels / MEGA:.0f} million are allowed: choose a smaller scale or target, "
+                "or raise RESTORE_MAX_OUTPUT_MEGAPIXELS."
+            )
+        sizes.append((width, height))
+    return sizes
+
+
+def _check_memory(sizes: Sequence[tuple[int, int]], engine: Engine) -> None:
+    """Refuse what would not fit: the system ends a process that takes too much, with no error to catch."""
+    needed = max(width * height for width, height in sizes) * BYTES_PER_PIXEL
+    free = memory.available(engine.settings, torch.device("cpu"))
+    if needed > free:
+        raise ResourceError(
+            f"The result needs about {needed / MEBI:.0f} MiB of memory and {free / MEBI:.0f} MiB are free: "
+            "choose a smaller scale or target, or close other programs."
+        )
+
+
+def _run_chain(stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
+    reports = []
+    for index, stage in enumerate(stages):
+        engine.progress.begin(stage.stage, index, len(stages))
+        began = time.monotonic()
+        opened = stage.open(engine)
+        (frame,) = opened.run([frame])
+        reports.append(
+            StageReport(
+                settings=stage.to_dict(),
+                models=opened.models,
+                device=str(engine.device),
+                precision=opened.precision,
+                plan=dict(opened.plan),
+                seconds=time.monotonic() - began,
+            )
+        )
+    return frame, reports
+
+
+def _to_frame(image: Image) -> Frame:
+    """The picture as stages want it: three channels, float32, colour also where nothing can be seen."""
+    full = float(np.iinfo(image.pixels.dtype).max)
+    pixels = torch.from_numpy(image.pixels.astype(np.float32)).div_(full).permute(2, 0, 1)
+    alpha = None if image.alpha is None else torch.from_numpy(image.alpha.astype(np.float32)).div_(full)
+    pixels = pixels.expand(3, -1, -1)
+    if alpha is not None:
+        pixels = fill_transparent(pixels, alpha)
+    return Frame(pixels, alpha, bits=8 * image.pixels.dtype.itemsize)
+
+
+def _to_image(frame: Frame, source: Image) -> Image:
+    """The picture as files want it: the depth of the source, grey if the source was grey, and what came with it."""
+    pixels = frame.pixels.mean(dim=0, keepdim=True) if source.pixels.shape[2] == 1 else frame.pixels
+    return Image(
+        pixels=_to_integers(pixels.permute(1, 2, 0), source.pixels.dtype),
+        alpha=None if frame.alpha is None else _to_integers(frame.alpha, source.pixels.dtype),
+        format=source.format,
+        icc_profile=source.icc_profile,
+        exif=source.exif,
+        dpi=source.dpi,
+    )
+
+
+def _to_integers(values: torch.Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Values in [0, 1] as the nearest integers of ``dtype``, in the memory order of an image file."""
+    scaled = values.mul(float(np.iinfo(dtype).max)).round_()
+    kind = torch.uint8 if dtype == np.uint8 else torch.int32
+    integers: NDArray[Any] = scaled.to(kind).contiguous().numpy()
+    return integers if dtype == np.uint8 else integers.astype(dtype)

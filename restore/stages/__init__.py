@@ -1,0 +1,59 @@
+"""What a user picks: stages, each a frozen dataclass of settings that opens into a generator of frames.
+
+A chain of stages as JSON is a *recipe*: ``{"version": 1, "steps": [{"stage": "upscale", "scale": 2}]}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from restore.errors import SettingsError
+from restore.stages.base import OpenStage, Stage
+from restore.stages.upscale import Upscale
+
+__all__ = ["RECIPE_VERSION", "STAGES", "OpenStage", "Stage", "Upscale", "parse_steps", "recipe"]
+
+RECIPE_VERSION = 1
+STAGES: Mapping[str, type[Upscale]] = {Upscale.stage: Upscale}
+
+
+def _parse_step(step: object, position: int) -> Stage:
+    if isinstance(step, Upscale):
+        return step
+    if not isinstance(step, Mapping):
+        raise SettingsError(f'Step {position} must be an object such as {{"stage": "upscale"}}, not {step!r}.')
+    values = dict(step)
+    name = values.pop("stage", None)
+    if name not in STAGES:
+        raise SettingsError(f"Step {position} has no known stage ({name!r}): use one of {', '.join(STAGES)}.")
+    kind = STAGES[name]
+    known = [field.name for field in fields(kind)]
+    if unknown := [str(key) for key in values if key not in known]:
+        raise SettingsError(
+            f"Step {position}, {name}, has no setting {', '.join(map(repr, unknown))}; it has {', '.join(known)}."
+        )
+    try:
+        return kind(**values)
+    except SettingsError as error:
+        raise SettingsError(f"Step {position}, {name}: {error}") from error
+
+
+def parse_steps(steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) -> tuple[Stage, ...]:
+    """Settings objects from a chain of them, of dicts, or of both, or from a recipe; raises ``SettingsError``."""
+    if isinstance(steps, Mapping):
+        version = steps.get("version")
+        if version != RECIPE_VERSION:
+            raise SettingsError(f"The recipe has version {version!r}; this program reads version {RECIPE_VERSION}.")
+        if unknown := sorted(str(key) for key in steps if key not in ("version", "steps")):
+            raise SettingsError(f"The recipe has an unknown entry {', '.join(unknown)}; it has 'version' and 'steps'.")
+        steps = steps.get("steps", ())
+    if isinstance(steps, str | bytes | Mapping) or not isinstance(steps, Iterable):
+        raise SettingsError("The steps must be a list of stages.")
+    return tuple(_parse_step(step, position) for position, step in enumerate(steps, 1))
+
+
+def recipe(steps: Iterable[Stage]) -> dict[str, Any]:
+    """The chain as JSON has it."""
+    return {"version": RECIPE_VERSION, "steps": [step.to_dict() for step in steps]}

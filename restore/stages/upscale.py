@@ -1,0 +1,194 @@
+"""Enlarge, or clean at the same size: super-resolution by a network, then one resampling to the size that was asked
+for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from restore import catalog
+from restore.errors import LimitError, SettingsError
+from restore.frame import Frame
+from restore.inference.engine import Engine, Meter
+from restore.inference.resample import lanczos, lanczos_bands
+from restore.inference.runner import Runner
+from restore.models import AUTO, Model, choose, offered_for, open_blend, open_model, why_missing
+from restore.report import ModelUse
+
+LARGEST_SCALE = 8.0
+TARGETS: Mapping[str, tuple[int, int]] = {
+    "720p": (1280, 720),
+    "1080p": (1920, 1080),
+    "1440p": (2560, 1440),
+    "2k": (2560, 1440),
+    "2160p": (3840, 2160),
+    "4k": (3840, 2160),
+    "8k": (7680, 4320),
+}
+AUTO_ON_GPU = ("RealESRGAN_x4plus", "realesr-general-x4v3")
+AUTO_ON_CPU = ("realesr-general-x4v3",)
+
+
+def parse_target(text: str) -> tuple[int, int]:
+    """``"3840x2160"`` or a name such as ``"4k"`` as ``(width, height)``; raises ``SettingsError``."""
+    name = text.strip().lower()
+    if name in TARGETS:
+        return TARGETS[name]
+    match = re.fullmatch(r"(\d{1,6})\s*[x×*]\s*(\d{1,6})", name)
+    if match is None or 0 in (size := (int(match[1]), int(match[2]))):
+        raise SettingsError(f"the target {text!r} is not a size: give one such as 3840x2160, or {', '.join(TARGETS)}.")
+    return size
+
+
+def _number(name: str, value: object, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise SettingsError(f"{name} is {value!r}: give a number from {low:g} to {high:g}.")
+
+
+@dataclass(frozen=True)
+class Upscale:
+    """Enlarge by ``scale`` (1 to 8), or to fit inside ``target`` (``"3840x2160"``, ``"4k"``), keeping the aspect.
+
+    The network runs at least once, at ``scale=1`` as well, which restores a picture at its own size, and as often as
+    it takes to reach the size; what is more than needed is taken off by one Lanczos resampling. ``denoise`` (0 to 1)
+    is for models that come in a strong and a weak version. ``strength`` (0 to 1) blends the result with the resampled
+    original; at 0 no network runs. ``model="auto"`` takes the best model that is at hand for the device.
+    """
+
+    stage: ClassVar[str] = "upscale"
+
+    model: str = AUTO
+    scale: float = 4.0
+    target: str | None = None
+    denoise: float = 0.5
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, str):
+            raise SettingsError(f"model is {self.model!r}: give the name of a model, or 'auto'.")
+        if self.model != AUTO and self.stage not in catalog.checkpoint(self.model).stages:
+            names = ", ".join([AUTO, *offered_for(self.stage)])
+            raise SettingsError(f"the model {self.model} does not enlarge pictures; use one of {names}.")
+        _number("scale", self.scale, 1, LARGEST_SCALE)
+        _number("denoise", self.denoise, 0, 1)
+        _number("strength", self.strength, 0, 1)
+        if self.target is not None:
+            if not isinstance(self.target, str):
+                raise SettingsError(f"target is {self.target!r}: give a size such as '3840x2160', or nothing.")
+            parse_target(self.target)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"stage": self.stage, **asdict(self)}
+
+    def factor(self, width: int, height: int) -> float:
+        """How many times larger a picture of this size gets; below 1 where the target is smaller than the picture."""
+        if self.target is None:
+            return self.scale
+        target_width, target_height = parse_target(self.target)
+        factor = min(target_width / width, target_height / height)
+        if factor > LARGEST_SCALE:
+            raise LimitError(
+                f"To fill {target_width}x{target_height}, this picture of {width}x{height} would have to grow "
+                f"{factor:.1f} times; at most {LARGEST_SCALE:g} times is possible, so choose a smaller target."
+            )
+        return factor
+
+    def output_size(self, width: int, height: int) -> tuple[int, int]:
+        factor = self.factor(width, height)
+        return max(1, round(width * factor)), max(1, round(height * factor))
+
+    def open(self, engine: Engine) -> OpenUpscale:
+        return OpenUpscale(self, engine)
+
+
+class OpenUpscale:
+    """``Upscale`` on a device."""
+
+    def __init__(self, settings: Upscale, engine: Engine) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.models: tuple[ModelUse, ...] = ()
+        self._runner: Runner | None = None
+        self._passes = 0
+        if settings.strength > 0:
+            model = self._open_model()
+            self.models = model.uses
+            self._runner = Runner(model.source, engine)
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        if self._runner is None:
+            return {"passes": 0}
+        return {"passes": self._passes, **self._runner.plan}
+
+    @property
+    def precision(self) -> str:
+        return "float32" if self._runner is None else str(self._runner.plan.get("precision", "float32"))
+
+    def _open_model(self) -> Model:
+        name = self.settings.model
+        if name == AUTO:
+            on_gpu = self.engine.device.type != "cpu"
+            name = choose(AUTO_ON_GPU if on_gpu else AUTO_ON_CPU, self.engine)
+        partner = catalog.checkpoint(name).companions.get("weak_denoise")
+        if partner is None or self.settings.denoise == 1:
+            return open_model(name, self.engine)
+        reason = why_missing(partner, self.engine)
+        if reason is None:
+            return open_blend(name, partner, self.settings.denoise, self.engine)
+        self.engine.warn(f"{name} was run at full denoising strength instead of {self.settings.denoise:g}: {reason}")
+        return open_model(name, self.engine)
+
+    def run(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            yield self._enlarge(frame)
+
+    @torch.inference_mode()
+    def _enlarge(self, frame: Frame) -> Frame:
+        width, height = self.settings.output_size(frame.width, frame.height)
+        runner = self._runner
+        if runner is None:
+            alpha = None if frame.alpha is None else lanczos(frame.alpha[None], height, width)[0]
+            return Frame(lanczos(frame.pixels, height, width), alpha, frame.bits, frame.pts, frame.duration)
+
+        self._passes = passes_for(max(width / frame.width, height / frame.height), runner.scale)
+        with_alpha = frame.alpha is not None and bool(frame.alpha.min() < frame.alpha.max())
+        megapixels = sum(frame.width * frame.height * runner.scale ** (2 * i) for i in range(self._passes)) / 1e6
+        meter = Meter(self.engine.progress, megapixels * (2 if with_alpha else 1))
+        pixels = self._blend(runner, frame.pixels, frame.bits, (height, width), meter)
+        alpha = None
+        if frame.alpha is not None and with_alpha:
+            grey = frame.alpha.expand(3, -1, -1)
+            alpha = self._blend(runner, grey, frame.bits, (height, width), meter).mean(dim=0)
+        elif frame.alpha is not None:
+            alpha = torch.full((height, width), float(frame.alpha[0, 0]))
+        return Frame(pixels, alpha, frame.bits, frame.pts, frame.duration)
+
+    def _blend(self, runner: Runner, picture: Tensor, bits: int, size: tuple[int, int], meter: Meter) -> Tensor:
+        """The picture ``(3, H, W)`` enlarged to ``size`` (height, width) and blended with its plain resampling."""
+        result = enlarge(runner, picture, bits, self._passes, size, meter)
+        if self.settings.strength < 1:
+            result = lanczos(picture, *size).lerp(result, self.settings.strength)
+        return result
+
+
+def passes_for(factor: float, scale: int) -> int:
+    """How often a network that enlarges ``scale`` times must run to reach ``factor``; at least once."""
+    return max(1, math.ceil(math.log(max(1.0, factor), scale) - 1e-6))
+
+
+def enlarge(runner: Runner, picture: Tensor, bits: int, passes: int, size: tuple[int, int], meter: Meter) -> Tensor:
+    """Run the network ``passes`` times over ``(3, H, W)``, then resample to ``size`` (height, width)."""
+    for _ in range(passes - 1):
+        picture = runner.enlarge(picture, bits, meter)
+    source = picture.shape[1] * runner.scale, picture.shape[2] * runner.scale
+    if source == size:
+        return runner.enlarge(picture, bits, meter)
+    return lanczos_bands(runner.bands(picture, bits, meter), source, size)
