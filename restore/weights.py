@@ -323,6 +323,8 @@ def _reason(error: Exception) -> str:
         return f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
     if isinstance(error, httpx2.ConnectError):
         return f"no connection ({error})"
+    if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+        return "that is not the address of a server"
     if isinstance(error, EntryNotFoundError):  # what huggingface_hub makes of a server that stopped to answer
         return "no connection"
     return f"the download broke off ({error})"

@@ -214,6 +214,16 @@ def test_no_network_at_all_is_said_at_once(monkeypatch: pytest.MonkeyPatch, hub:
     assert time.monotonic() - start < 3
 
 
+@pytest.mark.parametrize("endpoint", ["hub.example.org", "http://[::"])
+def test_an_endpoint_that_is_no_address_is_named(hub: Hub, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    entry = hub.checkpoint("model", DATA)
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(WeightsError) as caught:
+        weights.obtain(entry, NONE)
+    assert f"{endpoint}/tests/model" in str(caught.value)
+    assert "not the address of a server" in str(caught.value)
+
+
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
 def test_a_broken_download_from_an_address_goes_on(hub: Hub, isolated: Path, ranges: bool) -> None:
     fault = Fault(drop_after=80_000, times=1, ranges=ranges)
@@ -500,6 +510,7 @@ class Hostile:
         return (Path.touch, (self.marker,))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("kind", ["zip", "legacy", "pickle", "safetensors"])
 def test_a_hostile_file_is_refused_and_nothing_in_it_runs(tmp_path: Path, kind: str) -> None:
     marker = tmp_path / "marker"
@@ -538,6 +549,7 @@ def test_tensors_without_names_are_no_checkpoint(tmp_path: Path, content: object
         weights.load_checkpoint(tmp_path / "list.pth")
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("kind", ["safetensors", "zip", "legacy"])
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
