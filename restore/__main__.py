@@ -17,17 +17,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 import restore
-from restore import catalog, folders
+from restore import catalog
 from restore.catalog import Checkpoint
-from restore.errors import Cancelled, RestoreError, SettingsError, WeightsError
+from restore.errors import Cancelled, OutputError, RestoreError, SettingsError, WeightsError
 from restore.progress import Position, Progress
 from restore.settings import PRECISIONS, Settings, load_settings
+
+if TYPE_CHECKING:
+    from restore.folders import Task
 
 OK, FAILED, USAGE = 0, 1, 2
 STOPPED = 128  # plus the number of the signal, as a shell has it: 130 after Ctrl-C
@@ -36,8 +38,33 @@ DEFAULT_STEPS: Sequence[Mapping[str, Any]] = ({"stage": "upscale", "model": "aut
 
 
 def say(message: str) -> None:
-    """One line for the person at the terminal."""
-    print(f"restore: {message}", file=sys.stderr, flush=True)
+    """One line for the person at the terminal, above the bar that is being drawn."""
+    tqdm.write(f"restore: {message}", file=sys.stderr)
+
+
+class Lines(logging.Handler):
+    """Show log records as lines, each text once: what is wrong with one picture of a folder is often wrong with all."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = self.format(record)
+        if text not in self._said:
+            self._said.add(text)
+            say(text)
+
+
+@contextmanager
+def logging_to(handler: logging.Handler) -> Iterator[None]:
+    """Send the log records of every library to ``handler``."""
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 # --- progress and signals --------------------------------------------------------------------------------------------
@@ -170,8 +197,6 @@ class Job:
             self.bars.close()
         if not self.quiet:
             print(target, flush=True)
-            for warning in report.warnings:
-                say(f"{source}: {warning}")
         return report.to_dict()
 
 
@@ -189,8 +214,10 @@ def write_report(path: Path | None, data: Mapping[str, Any]) -> None:
 
 def run_file(job: Job, source: Path, target: Path, report: Path | None) -> int:
     """Restore one picture."""
+    from restore.folders import result_name
+
     if target.is_dir():
-        target = target / folders.result_name(source)
+        target = target / result_name(source)
     if target.resolve() == source.resolve():
         raise SettingsError(f"The result would replace {source} itself: give another name.")
     write_report(report, job.restore(source, target))
@@ -199,10 +226,12 @@ def run_file(job: Job, source: Path, target: Path, report: Path | None) -> int:
 
 def run_folder(job: Job, source: Path, target: Path, report: Path | None) -> int:
     """Restore every picture below ``source`` into ``target``, going on past those that fail."""
+    from restore.folders import assign, pictures
+
     if target.exists() and not target.is_dir():
         raise SettingsError(f"{source} is a folder and {target} is not: give a folder for the results.")
     leave_out = target if target.resolve() != source.resolve() else None
-    tasks = folders.assign(folders.pictures(source, leave_out), source, target)
+    tasks = assign(pictures(source, leave_out), source, target)
     rows: list[Mapping[str, Any]] = []
     failures: list[str] = []
     made: list[Path] = []
@@ -210,43 +239,41 @@ def run_folder(job: Job, source: Path, target: Path, report: Path | None) -> int
         for number, task in enumerate(tasks, start=1):
             job.bars.label = f"[{number}/{len(tasks)}] {task.source.name}"
             try:
-                job.progress.check()
-                if task.error is not None:
-                    raise task.error
-                made += make_folder(task.target.parent)
-                # The report names files only, and two sub-folders may hold the same names.
-                rows.append(
-                    job.restore(task.source, task.target) | {"source": str(task.source), "target": str(task.target)}
-                )
-            except Cancelled as error:
-                done = number - 1 - len(failures)
-                raise Cancelled(
-                    f"Stopped: {done} of {len(tasks)} pictures are finished, the others not begun."
-                ) from error
-            except SettingsError:  # it would be the same for every picture
+                rows.append(run_task(job, task, made))
+            except (Cancelled, SettingsError):  # settings are the same for every picture
                 raise
             except RestoreError as error:
                 failures.append(f"{task.source}: {error}")
-                rows.append(
-                    {"source": str(task.source), "error": {"kind": type(error).__name__, "message": str(error)}}
-                )
+                problem = {"kind": type(error).__name__, "message": str(error)}
+                rows.append({"source": str(task.source), "error": problem})
+    except Cancelled as error:
+        done = len(rows) - len(failures)
+        raise Cancelled(f"Stopped: {done} of {len(tasks)} pictures are finished, no other was written.") from error
     finally:
-        for folder in reversed(made):  # those that got no result
+        for folder in reversed(made):
             if not any(folder.iterdir()):
                 folder.rmdir()
         if rows:
             write_report(report, {"files": rows})
-    for failure in failures:
-        say(failure)
+        for failure in failures:
+            say(failure)
     if failures:
         say(f"{len(failures)} of {len(tasks)} pictures failed.")
     return FAILED if failures else OK
 
 
+def run_task(job: Job, task: Task, made: list[Path]) -> dict[str, Any]:
+    """Restore one picture of a folder; its row of the report. The folders that had to be made are added to ``made``."""
+    job.progress.check()
+    if task.error is not None:
+        raise task.error
+    made += make_folder(task.target.parent)
+    # The report of a picture has its name only, and two sub-folders may hold the same names.
+    return job.restore(task.source, task.target) | {"source": str(task.source), "target": str(task.target)}
+
+
 def make_folder(folder: Path) -> list[Path]:
     """Make ``folder`` with its parents; those that were not there before, outermost first. Raises ``OutputError``."""
-    from restore.errors import OutputError
-
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -455,10 +482,10 @@ def main(words: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     arguments = parser().parse_args(words)
-    logging.basicConfig(format="restore: %(message)s", level=logging.ERROR if arguments.quiet else logging.WARNING)
     bars = Bars()
     progress = Progress(bars if sys.stderr.isatty() and not arguments.quiet else None)
-    with stoppable(progress) as stop, logging_redirect_tqdm():
+    lines = Lines(logging.ERROR if arguments.quiet else logging.WARNING)
+    with stoppable(progress) as stop, logging_to(lines):
         try:
             code: int = arguments.run(arguments, progress, bars)
             sys.stdout.flush()

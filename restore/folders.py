@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restore.errors import InputError, RestoreError, SettingsError
+from restore.media.images import OUTPUT_SUFFIXES
 
-# A result keeps the format of its picture where that format can hold one; the others become PNG, which loses nothing.
-KEPT = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif"})
-CONVERTED = frozenset({".heic", ".heif", ".gif"})
+# A result keeps the format of its picture where that can be written; these cannot, and become PNG, which loses nothing.
+READ_ONLY_SUFFIXES = frozenset({".heic", ".heif", ".gif"})
+SUFFIXES = READ_ONLY_SUFFIXES | OUTPUT_SUFFIXES.keys()
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Task:
 
 def result_name(source: Path) -> str:
     """The file name of the result of ``source``."""
-    return source.name if source.suffix.lower() in KEPT else f"{source.stem}.png"
+    return source.name if source.suffix.lower() in OUTPUT_SUFFIXES else f"{source.stem}.png"
 
 
 def pictures(folder: Path, leave_out: Path | None = None) -> tuple[Path, ...]:
@@ -44,9 +45,9 @@ def pictures(folder: Path, leave_out: Path | None = None) -> tuple[Path, ...]:
         here = Path(place)
         folders[:] = [name for name in folders if not name.startswith(".") and (here / name).resolve() != barred]
         names = [Path(name) for name in files if not name.startswith(".")]
-        found.extend(here / name for name in names if name.suffix.lower() in KEPT | CONVERTED)
+        found.extend(here / name for name in names if name.suffix.lower() in SUFFIXES)
     if not found:
-        raise InputError(f"There is no picture in {folder}: give a folder with {', '.join(sorted(KEPT | CONVERTED))}.")
+        raise InputError(f"There is no picture in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} files.")
     return tuple(sorted(found))
 
 
