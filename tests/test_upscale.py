@@ -1,0 +1,199 @@
+"""The upscale stage: its settings, the size of its result, and what becomes of the picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from restore import models, networks
+from restore.errors import LimitError, SettingsError
+from restore.frame import Frame
+from restore.inference.engine import Engine
+from restore.inference.resample import lanczos
+from restore.progress import Progress
+from restore.settings import Settings
+from restore.stages import Upscale, parse_steps, recipe
+from restore.stages.upscale import passes_for
+
+
+@pytest.fixture(autouse=True)
+def no_memory_of_failed_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "_failed_at", None)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Callable[..., Settings]:
+    """Settings with a folder of weights for the models named, random but the same for the same seed."""
+
+    def make(**seeds: int) -> Settings:
+        for name, seed in seeds.items():
+            name = name.replace("_", "-")
+            torch.manual_seed(seed)
+            save_file(networks.build(name).state_dict(), tmp_path / f"{name}.safetensors")
+        return Settings(device="cpu", precision="float32", weights=(tmp_path,))
+
+    return make
+
+
+def run(stage: Upscale, frame: Frame, settings: Settings) -> tuple[Frame, Engine, list[str]]:
+    engine = Engine.start(settings, Progress())
+    opened = stage.open(engine)
+    (result,) = opened.run([frame])
+    return result, engine, [use.name for use in opened.models]
+
+
+SETTINGS = Settings(device="cpu", precision="float32")
+
+
+def picture(height: int = 24, width: int = 32) -> torch.Tensor:
+    return torch.rand(3, height, width, generator=torch.Generator().manual_seed(5))
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"scale": 0.5}, "scale"),
+        ({"scale": 8.01}, "scale"),
+        ({"scale": float("nan")}, "scale"),
+        ({"scale": True}, "scale"),
+        ({"scale": "4"}, "scale"),
+        ({"denoise": -0.1}, "denoise"),
+        ({"strength": 1.5}, "strength"),
+        ({"target": "large"}, "target"),
+        ({"target": "0x100"}, "target"),
+        ({"target": 4}, "target"),
+        ({"model": "realesr-generl-x4v3"}, "realesr-general-x4v3"),
+        ({"model": "realesr-general-wdn-x4v3"}, "does not enlarge"),
+        ({"model": None}, "model"),
+        ({"sclae": 2}, "sclae"),
+    ],
+)
+def test_settings_of_no_use_are_refused_by_name(values: dict[str, object], word: str) -> None:
+    with pytest.raises(SettingsError, match=word) as caught:
+        parse_steps([{"stage": "upscale", **values}])
+    assert "Step 1" in str(caught.value)
+
+
+@pytest.mark.parametrize("steps", [{"version": 2, "steps": []}, {"version": 1, "stages": []}, "upscale", 4, [3], [{}]])
+def test_chains_of_no_use_are_refused(steps: object) -> None:
+    with pytest.raises(SettingsError):
+        parse_steps(steps)  # type: ignore[arg-type]
+
+
+def test_a_recipe_survives_json_and_settings_are_values() -> None:
+    chain = parse_steps([Upscale(scale=2), {"stage": "upscale", "model": "built-in", "target": "4k"}])
+    again = parse_steps(json.loads(json.dumps(recipe(chain))))
+    assert again == chain
+    assert len({*again, *chain}) == 2
+
+
+@given(
+    width=st.integers(1, 20000),
+    height=st.integers(1, 20000),
+    box=st.tuples(st.integers(1, 9000), st.integers(1, 9000)),
+)
+def test_a_target_is_filled_and_never_left(width: int, height: int, box: tuple[int, int]) -> None:
+    stage = Upscale(target=f"{box[0]}x{box[1]}")
+    if min(box[0] / width, box[1] / height) > 8:
+        with pytest.raises(LimitError, match="smaller target"):
+            stage.output_size(width, height)
+        return
+    result = stage.output_size(width, height)
+    assert result[0] <= box[0]
+    assert result[1] <= box[1]
+    assert result[0] == box[0] or result[1] == box[1]
+
+
+@given(factor=st.floats(0.1, 64), scale=st.sampled_from((2, 4)))
+def test_a_network_runs_as_often_as_needed_and_not_more(factor: float, scale: int) -> None:
+    passes = passes_for(factor, scale)
+    assert passes >= 1
+    assert scale**passes >= factor * (1 - 1e-5)
+    assert passes == 1 or scale ** (passes - 1) < factor
+
+
+@pytest.mark.parametrize(
+    ("stage", "size", "passes"),
+    [
+        (Upscale(model="built-in", scale=1), (24, 32), 1),
+        (Upscale(model="built-in", scale=2.5), (60, 80), 1),
+        (Upscale(model="built-in", scale=4), (96, 128), 1),
+        (Upscale(model="built-in", scale=6), (144, 192), 2),
+        (Upscale(model="built-in", target="20x20"), (15, 20), 1),
+        (Upscale(model="built-in", target="100x200"), (75, 100), 1),
+    ],
+)
+def test_sizes_and_passes(stage: Upscale, size: tuple[int, int], passes: int) -> None:
+    engine = Engine.start(SETTINGS, Progress())
+    opened = stage.open(engine)
+    (result,) = opened.run([Frame(picture())])
+    assert tuple(result.pixels.shape) == (3, *size)
+    assert stage.output_size(32, 24) == size[::-1]
+    assert opened.plan["passes"] == passes
+
+
+def test_the_network_restores_at_the_same_size_and_strength_blends() -> None:
+    frame = Frame(picture())
+    full, _, _ = run(Upscale(model="built-in", scale=1), frame, SETTINGS)
+    half, _, _ = run(Upscale(model="built-in", scale=1, strength=0.5), frame, SETTINGS)
+    none, _, used = run(Upscale(model="built-in", scale=1, strength=0), frame, SETTINGS)
+    assert (full.pixels - frame.pixels).abs().mean() > 0.01
+    torch.testing.assert_close(half.pixels, (full.pixels + frame.pixels) / 2)
+    assert torch.equal(none.pixels, frame.pixels)
+    assert used == []
+    larger, _, _ = run(Upscale(model="built-in", scale=3, strength=0), frame, SETTINGS)
+    assert torch.equal(larger.pixels, lanczos(frame.pixels, 72, 96))
+
+
+def test_denoise_interpolates_between_the_two_networks(weights: Callable[..., Settings]) -> None:
+    settings = weights(realesr_general_x4v3=1, realesr_general_wdn_x4v3=2)
+    frame = Frame(picture())
+    strong, weak = (
+        networks.convert(name, models.weights.load_checkpoint(settings.weights[0] / f"{name}.safetensors"))
+        for name in ("realesr-general-x4v3", "realesr-general-wdn-x4v3")
+    )
+    for denoise in (0.0, 0.25, 1.0):
+        network = networks.build("realesr-general-x4v3")
+        network.load_state_dict({key: denoise * strong[key] + (1 - denoise) * weak[key] for key in strong})
+        expected = network(frame.pixels[None])[0].clamp(0, 1)
+        result, engine, used = run(Upscale(model="realesr-general-x4v3", denoise=denoise), frame, settings)
+        torch.testing.assert_close(result.pixels, expected, rtol=0, atol=1e-5)
+        assert engine.warnings == []
+        assert len(used) == (1 if denoise == 1 else 2)
+
+
+def test_a_missing_partner_is_said_and_not_fatal(weights: Callable[..., Settings]) -> None:
+    settings = weights(realesr_general_x4v3=1)
+    _, engine, used = run(Upscale(model="realesr-general-x4v3", denoise=0.3), Frame(picture()), settings)
+    assert used == ["realesr-general-x4v3"]
+    assert "0.3" in engine.warnings[0]
+    assert "realesr-general-wdn-x4v3" in engine.warnings[0]
+
+
+def test_auto_takes_what_is_there_and_says_so(weights: Callable[..., Settings]) -> None:
+    _, engine, used = run(Upscale(scale=1), Frame(picture()), SETTINGS)
+    assert used == ["built-in"]
+    assert "built-in was used instead of realesr-general-x4v3" in engine.warnings[0]
+    settings = weights(realesr_general_x4v3=1, realesr_general_wdn_x4v3=2)
+    _, engine, used = run(Upscale(scale=1), Frame(picture()), settings)
+    assert used[0] == "realesr-general-x4v3"
+    assert engine.warnings == []
+
+
+def test_alpha_is_enlarged_by_the_network_and_grey_does_not_gain_colour() -> None:
+    soft = torch.linspace(0, 1, 32).expand(24, 32)
+    grey = picture().mean(dim=0, keepdim=True).expand(3, -1, -1)
+    result, _, _ = run(Upscale(model="built-in", scale=4), Frame(grey, alpha=soft), SETTINGS)
+    expected, _, _ = run(Upscale(model="built-in", scale=4), Frame(soft.expand(3, -1, -1)), SETTINGS)
+    assert result.alpha is not None
+    torch.testing.assert_close(result.alpha, expected.pixels.mean(dim=0))
+    opaque, _, _ = run(Upscale(model="built-in", scale=2), Frame(grey, alpha=torch.ones(24, 32)), SETTINGS)
+    assert opaque.alpha is not None
+    assert torch.equal(opaque.alpha, torch.ones(48, 64))
