@@ -10,8 +10,8 @@ from pathlib import Path
 from restore.errors import InputError, RestoreError, SettingsError
 from restore.media.images import OUTPUT_SUFFIXES
 
-# A result keeps the format of its picture where that can be written; these cannot, and become PNG, which loses nothing.
-READ_ONLY_SUFFIXES = frozenset({".heic", ".heif", ".gif"})
+# Pictures keep their suffix where results can have it too; these become PNG, which loses nothing.
+READ_ONLY_SUFFIXES = frozenset({".heic", ".heif", ".gif", ".jfif"})
 SUFFIXES = READ_ONLY_SUFFIXES | OUTPUT_SUFFIXES.keys()
 
 

@@ -1,0 +1,231 @@
+"""The set-up and what is written about it: the Makefile, the requirements, and what of the README can be run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from PIL import Image
+
+import restore
+from restore import catalog
+from restore.settings import VARIABLES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LIMIT = 240.0  # seconds that a snippet may take on a busy machine
+
+
+def snippets(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def table(title: str) -> list[list[str]]:
+    """The rows of the table below a heading of the README, as plain words."""
+    section = README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"
+    ]
+    return rows[2:]
+
+
+# --- the README
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the snippets talk of, this interpreter as ``python``, and no network."""
+    folder = tmp_path / "here"
+    (folder / "scans" / "sub").mkdir(parents=True)
+    ramp = Image.linear_gradient("L").resize((96, 54)).convert("RGB")
+    for name in ("old.jpg", "scans/a.jpg", "scans/sub/b.png"):
+        ramp.save(folder / name)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (programs / "python").chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_the_commands_of_the_readme_do_what_it_says(here: Path) -> None:
+    (commands,) = snippets("bash")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands], capture_output=True, text=True, timeout=LIMIT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for name, width in (("new.png", 384), ("large.webp", 192), ("restored/a.jpg", 384), ("restored/sub/b.png", 384)):
+        with Image.open(here / name) as result:
+            assert result.width == width
+    assert (here / "report.json").exists()
+    assert "RealESRGAN_x4plus" in done.stdout
+
+
+def test_the_python_of_the_readme_runs(here: Path) -> None:
+    (code,) = snippets("python")
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("(384, 216) built-in ")
+
+
+def test_the_readme_lists_the_models_of_the_catalogue() -> None:
+    listed = {name: (scale, size, licence) for name, scale, size, licence, _ in table("Models")}
+    entries = catalog.checkpoints()
+    assert list(listed) == list(entries)
+    for name, (scale, size, licence) in listed.items():
+        entry = entries[name]
+        known = entry.arguments.get("scale", entry.arguments.get("upscale", 4))
+        assert scale == f"{known} times"
+        assert size == (f"{entry.size / 1e6:.1f} MB" if entry.repo and entry.size else "comes with it")
+        assert licence == entry.licence
+    assert ("All of these may be used commercially" in README) == all(entry.commercial for entry in entries.values())
+
+
+def test_the_readme_lists_the_settings_with_their_defaults() -> None:
+    assert dict(table("Settings")) == VARIABLES
+
+
+def test_what_a_space_needs_is_in_the_readme() -> None:
+    front = yaml.safe_load(README.split("---\n")[1])
+    assert set(front["models"]) == {entry.repo for entry in catalog.checkpoints().values() if entry.repo}
+    assert (ROOT / front["app_file"]).is_file()
+    assert len(front["short_description"]) <= 60
+    requirements = [
+        Requirement(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if line[:1].isalpha()
+    ]
+    (gradio,) = (each for each in requirements if each.name == "gradio")
+    assert gradio.specifier.contains(front["sdk_version"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert Requirement(f"python{project['requires-python']}").specifier.contains(front["python_version"])
+    assert project["version"] == restore.__version__
+    for each in requirements:  # bounded on both sides, so that a new major version breaks nothing
+        assert {">", "<"} == {specifier.operator[0] for specifier in each.specifier}, each
+
+
+def test_every_file_that_the_documents_name_is_there() -> None:
+    for document in ("README.md", "THIRD_PARTY.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        named = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+        named += re.findall(r"`((?:restore|docs|training|tests|\.ci)/[^`]*|[A-Za-z_]+\.(?:md|txt|py))`", text)
+        assert named
+        for name in named:
+            if name != "pipeline.py":  # named inside its folder
+                assert (ROOT / name).exists(), f"{document} names {name}"
+
+
+# --- the Makefile
+
+INTERPRETER = """#!/bin/sh
+# A stand-in for an interpreter: it writes down what it is asked and makes a virtual environment of itself.
+printf '%s\\n' "$*" >> log
+case "$*" in
+  "-m venv"*) mkdir -p .venv/bin && rm -f .venv/.r* && cp "$0" .venv/bin/python ;;
+  *'version("opencv-python")'*) echo 5.0 ;;
+  *"-r requirements.txt"*) test ! -e broken ;;
+  *"sys.version_info"*) test ! -e too-old ;;
+esac
+"""
+
+
+class Project:
+    """A copy of the Makefile beside a stand-in for Python."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+        for name in ("requirements.txt", "requirements-dev.txt"):
+            (folder / name).write_text("")
+        for name in ("python-a", "python-b"):
+            (folder / name).write_text(INTERPRETER)
+            (folder / name).chmod(0o755)
+
+    def make(self, *words: str) -> tuple[int, list[str], str]:
+        """The exit code, what the interpreter was asked, and what make said."""
+        log = self.folder / "log"
+        log.unlink(missing_ok=True)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTHON"))}
+        done = subprocess.run(
+            ["make", "-C", str(self.folder), *words], env=environment, capture_output=True, text=True, check=False
+        )
+        return done.returncode, log.read_text().splitlines() if log.exists() else [], done.stderr
+
+    def change(self, name: str) -> None:
+        # Everything else becomes older: file systems may not tell two moments apart that are as close as these.
+        for path in (*self.folder.glob("requirements*"), *self.folder.glob(".venv/.*")):
+            time = path.stat().st_mtime_ns - 10**10
+            os.utime(path, ns=(time, time))
+        (self.folder / name).write_text("# changed\n")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def installs(asked: list[str]) -> list[str]:
+    return [line.rsplit(" -r ")[1] for line in asked if " -r " in line]
+
+
+def test_make_run_installs_once_and_again_when_the_requirements_change(project: Project) -> None:
+    code, asked, said = project.make("run", "PYTHON=./python-a")
+    assert (code, asked[-1]) == (0, "app.py"), said
+    assert installs(asked) == ["requirements.txt"]
+    assert any(line.endswith("install --quiet --no-deps opencv-python-headless==5.0") for line in asked)
+    assert project.make("run")[1] == ["app.py"]
+    project.change("requirements.txt")
+    assert installs(project.make("run")[1]) == ["requirements.txt"]
+    assert project.make("run")[1] == ["app.py"]
+
+
+def test_make_test_adds_the_development_requirements(project: Project) -> None:
+    project.make("run", "PYTHON=./python-a")
+    _, asked, _ = project.make("test", "ARGS=-k cli")
+    assert installs(asked) == ["requirements-dev.txt"]
+    assert asked[-1] == "-m pytest -k cli"
+    assert project.make("test")[1] == ["-m pytest"]
+    project.change("requirements.txt")
+    assert installs(project.make("test")[1]) == ["requirements.txt", "requirements-dev.txt"]
+
+
+def test_an_install_that_broke_off_is_done_again(project: Project) -> None:
+    (project.folder / "broken").touch()
+    code, asked, _ = project.make("run", "PYTHON=./python-a")
+    assert code != 0
+    assert "app.py" not in asked
+    (project.folder / "broken").unlink()
+    _, asked, _ = project.make("run")
+    assert installs(asked) == ["requirements.txt"]
+    assert asked[-1] == "app.py"
+
+
+def test_another_interpreter_makes_another_environment(project: Project) -> None:
+    project.make("run", "PYTHON=./python-a")
+    assert project.make("run", "PYTHON=./python-a")[1] == ["app.py"]
+    assert installs(project.make("run", "PYTHON=./python-b")[1]) == ["requirements.txt"]
+    (project.folder / ".venv" / "bin" / "python").unlink()  # as when its Python was removed from the machine
+    assert installs(project.make("run", "PYTHON=./python-b")[1]) == ["requirements.txt"]
+
+
+def test_a_python_of_the_wrong_version_is_refused_in_plain_words(project: Project) -> None:
+    (project.folder / "too-old").touch()
+    code, asked, said = project.make("run", "PYTHON=./python-a")
+    assert code != 0
+    assert not [line for line in asked if "venv" in line]
+    assert "Restore needs Python 3.11 or 3.12" in said
+    assert not (project.folder / ".venv").exists()
