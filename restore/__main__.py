@@ -89,13 +89,19 @@ class Bars:
     def _open(self, position: Position) -> tqdm[NoReturn]:
         number = f" ({position.index + 1}/{position.stages})" if position.stages > 1 else ""
         size = position.unit == "bytes"
+        # A terminal without a size, as containers have it, would get empty lines.
+        sized = os.get_terminal_size(sys.stderr.fileno()).columns > 0
         words = (self.label, f"{position.stage}{number}", "download" if size else "")
         return tqdm(
             desc=" ".join(word for word in words if word),
             total=position.total,
-            unit="B" if size else f" {position.unit}",
+            unit="B",
             unit_scale=True,
-            dynamic_ncols=True,
+            # Pixels and tiles say less to a person than the time that is left; bytes do, with their rate.
+            bar_format=None if size else "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
+            dynamic_ncols=sized,
+            ncols=None if sized else 80,
+            nrows=None if sized else 24,
             file=sys.stderr,
         )
 

@@ -150,9 +150,9 @@ def test_a_folder_goes_on_past_what_fails_and_lists_it(here: Path) -> None:
 class Terminal:
     """The command with its standard error on a pseudo-terminal."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, size: tuple[int, int] = (24, 120)) -> None:
         self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
         self.text = ""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "restore", *words], stdout=subprocess.PIPE, stderr=theirs, text=True
@@ -184,10 +184,11 @@ class Terminal:
         return bool(piece)
 
 
-def test_a_terminal_gets_a_bar_for_each_stage(here: Path) -> None:
+@pytest.mark.parametrize("size", [(24, 120), (0, 0)])
+def test_a_terminal_gets_a_bar_for_each_stage(here: Path, size: tuple[int, int]) -> None:
     picture(here / "old.png")
     steps = json.dumps([{"stage": "upscale", "model": "built-in", "scale": scale} for scale in (2, 1)])
-    terminal = Terminal("run", "old.png", "new.png", "--steps", steps)
+    terminal = Terminal("run", "old.png", "new.png", "--steps", steps, size=size)
     assert terminal.end() == (0, "new.png\n")
     for stage in ("upscale (1/2)", "upscale (2/2)"):
         drawn = [line for line in terminal.text.replace("\n", "\r").split("\r") if stage in line]
@@ -430,6 +431,18 @@ def test_fetch_brings_a_model_with_its_companion(shop: Mapping[str, bytes], caps
     out, err = capsys.readouterr()
     assert [Path(line).read_bytes() for line in out.splitlines()] == [shop["first"], shop["partner"]]
     assert err == "restore: first must not be used commercially (MIT).\n"
+
+
+def test_a_download_shows_its_bytes_on_a_terminal(shop: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", terminal)
+        assert main(["fetch", "partner"]) == 0
+        terminal.flush()
+        text = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "partner download: 100%" in text
+    assert "350k/350k" in text
 
 
 def test_fetch_goes_on_past_what_is_not_to_be_had(
