@@ -17,7 +17,7 @@ from restore.errors import LimitError, ResourceError
 from restore.frame import Frame
 from restore.inference import memory
 from restore.inference.engine import Engine
-from restore.media.images import Image, check_target, probe_image, read_image, write_image
+from restore.media.images import Image, check_image_target, probe_image, read_image, write_image
 from restore.media.transparency import fill_transparent
 from restore.progress import Progress
 from restore.report import Report, StageReport
@@ -52,9 +52,9 @@ def restore_image(
     engine = Engine.start(settings, Progress() if progress is None else progress)
     stages = parse_steps(steps)
 
-    check_target(target)
     info = probe_image(source, settings)
     sizes = _plan_sizes(stages, info.width, info.height, settings)
+    check_image_target(target, *sizes[-1], settings)
     _check_memory(sizes, engine)
     engine.progress.check()
     image = read_image(source, settings)
@@ -63,7 +63,9 @@ def restore_image(
     chain = recipe(stages)
     engine.progress.check()
     result = _to_image(frame, image)
-    written = write_image(result, target, recipe=json.dumps(chain))
+    written = write_image(
+        result, target, recipe=json.dumps(chain), software=f"Restore {__version__}", settings=settings
+    )
     return Report(
         version=__version__,
         source=source.name,

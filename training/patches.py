@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
 PYRAMID = (1.0, 0.75, 0.55, 0.4)
-SHARES = {"clean": 0.40, "compressed": 0.25, "second order": 0.35}
+KINDS = ("clean", "compressed", "second order")
 DRAWN_SHARE = 0.08
 GREY_SHARE = 0.10
 
@@ -73,12 +73,15 @@ def draw(random: Random, size: int) -> Picture:
 class Pairs(IterableDataset):
     """Yield ``(low (3, p, p), high (3, scale * p, scale * p))`` in [0, 1], without end.
 
-    The degradation sees ``margin`` low-resolution pixels more on every side than the pair keeps, so that the borders of
-    its filters are cut off.
+    ``shares`` weigh the kinds of degradation, in the order of ``KINDS``. The degradation sees ``margin``
+    low-resolution pixels more on every side than the pair keeps, so that the borders of its filters are cut off.
     """
 
-    def __init__(self, folder: Path, patch: int, scale: int, seed: int, margin: int = 4) -> None:
+    def __init__(
+        self, folder: Path, patch: int, scale: int, seed: int, shares: Sequence[float], margin: int = 4
+    ) -> None:
         super().__init__()
+        self.shares = np.array(shares) / sum(shares)
         self.patch, self.scale, self.seed, self.margin = patch, scale, seed, margin
         self.field = (patch + 2 * margin) * scale
         self.pictures = [level for path in list_pictures(folder) for level in load_pyramid(path, self.field)]
@@ -108,7 +111,7 @@ class Pairs(IterableDataset):
 
     def pair(self, random: Random) -> tuple[Tensor, Tensor]:
         high = self.augment(random, self.crop(random))
-        kind = random.choice(list(SHARES), p=list(SHARES.values()))
+        kind = random.choice(KINDS, p=self.shares)
         if kind == "clean":
             low = clean(high, self.scale)
         elif kind == "compressed":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from evaluate import load_pairs, mean_gain
-from patches import Pairs
+from patches import KINDS, Pairs
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -78,6 +78,9 @@ def main() -> None:
     parser.add_argument("--patch", type=int, default=64, help="side of the low-resolution patch")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--shares", type=float, nargs=3, default=(0.40, 0.25, 0.35), help=f"of the pairs: {', '.join(KINDS)}"
+    )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--every", type=int, default=500, help="iterations between validations")
     parser.add_argument("--validate", type=Path, nargs="*", default=[])
@@ -101,7 +104,7 @@ def main() -> None:
         optimiser.load_state_dict(state["optimiser"])
         start = state["step"]
 
-    pairs = Pairs(arguments.photos, arguments.patch, SCALE, seed=arguments.seed + start)
+    pairs = Pairs(arguments.photos, arguments.patch, SCALE, arguments.seed + start, arguments.shares)
     loader = DataLoader(pairs, batch_size=arguments.batch, num_workers=arguments.workers, prefetch_factor=4)
     validation = {folder.name: load_pairs(folder, SCALE) for folder in arguments.validate}
 
