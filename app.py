@@ -1,0 +1,14 @@
+"""Entry point of the page, here and on a Hugging Face Space: ``python app.py``."""
+
+import contextlib
+
+# On ZeroGPU this has to come before anything that imports torch; elsewhere it does nothing and may be missing.
+with contextlib.suppress(ImportError):
+    import spaces  # noqa: F401
+
+from restore.ui.page import build_page, launch_page
+
+demo = build_page()
+
+if __name__ == "__main__":
+    launch_page(demo)

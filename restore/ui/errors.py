@@ -1,0 +1,31 @@
+"""Errors at the edge of the page: the one place where an exception becomes something that a visitor reads."""
+
+from __future__ import annotations
+
+import html
+import logging
+
+import gradio as gr
+
+from restore.errors import RestoreError
+
+logger = logging.getLogger(__name__)
+
+UNEXPECTED = "Something went wrong that this program did not foresee; the log of the server has the details. Try again."
+
+
+def to_gradio_error(error: Exception) -> gr.Error:
+    """Turn ``error`` into the ``gr.Error`` to raise.
+
+    The message of a ``RestoreError`` was written for the visitor and is shown as it is (escaped, because Gradio renders
+    messages as HTML and this one may quote a file name). Anything else is a defect of ours: it is logged with its
+    traceback, and the visitor gets one general sentence.
+    """
+    if isinstance(error, gr.Error):
+        return error
+    if isinstance(error, RestoreError):
+        message = str(error)
+    else:
+        logger.error("Unexpected error behind the page", exc_info=error)
+        message = UNEXPECTED
+    return gr.Error(html.escape(message), duration=None, print_exception=False)
