@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import cache
 
 # Parameters of mallopt(3).
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -2, -3, -4, -8
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
 # What glibc's own adaptation arrives at in a program that uses large blocks; setting any of them turns it off.
 _USUAL = {_TRIM_THRESHOLD: 64 * 2**20, _TOP_PAD: 128 * 2**10, _MMAP_THRESHOLD: 32 * 2**20, _MMAP_MAX: 65536}
 _KEEP = {_TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 * 2**20, _MMAP_MAX: 0}
@@ -30,16 +30,6 @@ def _glibc() -> ctypes.CDLL | None:
         return None
     library = ctypes.CDLL(None)
     return library if hasattr(library, "gnu_get_libc_version") and hasattr(library, "mallopt") else None
-
-
-def share_one_heap() -> None:
-    """Let all threads of the process use one heap; call it first thing in a program that works in threads.
-
-    The heaps that glibc makes for single threads hold at most 64 MiB, so larger blocks would still be mapped afresh.
-    """
-    library = _glibc()
-    if library is not None:
-        library.mallopt(_ARENA_MAX, 1)
 
 
 @contextmanager
