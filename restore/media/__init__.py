@@ -1,0 +1,1 @@
+"""Files: pictures and clips in and out, with everything that belongs to them."""

@@ -1,0 +1,139 @@
+"""The formats that Pillow holds in full: JPEG, WebP, GIF, BMP, and AVIF with 8 bits."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, WebPImagePlugin
+from PIL import Image as PillowImage
+
+from restore.media.colour import cmyk_to_rgb
+from restore.media.decoded import Decoded, Header, Samples, Unsupported, further_frames, join_alpha, split_alpha
+from restore.media.exif import PREFIX, orientation_of, parse_exif
+from restore.media.heif import avif_depth, decode_deep_avif, description_loss
+from restore.report import Dropped
+
+# Image.open would guess among all formats and apply a pixel limit of its own, which warns; ours has been applied
+# before.
+_OPEN: Mapping[str, Callable[[BinaryIO], Any]] = {
+    "JPEG": JpegImagePlugin.jpeg_factory,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "AVIF": AvifImagePlugin.AvifImageFile,
+}
+_OTHER_METADATA = {"xmp": "XMP", "photoshop": "IPTC and Photoshop data", "comment": "comment"}
+_CENTIMETRES_PER_INCH = 2.54
+
+
+def probe(file: BinaryIO, kind: str) -> Header:
+    """Read size, orientation and number of frames. Raises what Pillow raises on a broken header."""
+    with _open(file, kind) as picture:
+        try:
+            exif = parse_exif(picture.info["exif"])
+        except (KeyError, ValueError):
+            orientation = 1
+        else:
+            orientation = orientation_of(exif)
+        return Header(picture.width, picture.height, orientation, getattr(picture, "n_frames", 1))
+
+
+def decode(data: bytes, kind: str) -> Decoded:
+    """Decode the first picture and gather what belongs to it. Raises ``Unsupported`` and what Pillow raises."""
+    with _open(io.BytesIO(data), kind) as picture:
+        frames = getattr(picture, "n_frames", 1)
+        losses = list(further_frames(frames, "picture" if kind == "JPEG" else "frame"))
+        # Taken before the pixels are decoded, which changes it.
+        info = dict(picture.info)
+        deep = avif_depth(data) if kind == "AVIF" else 8
+        profile = info.get("icc_profile")
+        alpha: Samples | None
+        if deep > 8:
+            pixels, alpha = decode_deep_avif(data, deep)
+        elif picture.mode == "CMYK":
+            pixels, lost = cmyk_to_rgb(np.array(picture), profile)
+            alpha, profile = None, None
+            losses += lost
+        else:
+            pixels, alpha = split_alpha(np.array(_plain(picture)))
+        palette = picture.mode == "P"
+    if kind == "AVIF":
+        losses += description_loss(data, bool(profile))
+    for key, name in _OTHER_METADATA.items():
+        if info.get(key):
+            losses.append(Dropped(name, "only EXIF, ICC profile and resolution are carried over"))
+    return Decoded(
+        pixels=pixels,
+        alpha=alpha,
+        icc_profile=profile,
+        exif=info.get("exif"),
+        dpi=_resolution(info, kind),
+        may_be_grey=palette or kind in ("WEBP", "AVIF", "GIF"),
+        losses=tuple(losses),
+    )
+
+
+def encode(
+    pixels: Samples,
+    alpha: Samples | None,
+    kind: str,
+    *,
+    quality: int,
+    icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+) -> bytes:
+    """Encode 8-bit grey or RGB ``pixels`` (H, W, 1 or 3) as ``kind``; ``alpha`` where the format has it."""
+    samples = join_alpha(pixels, alpha)
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[1 if samples.ndim == 2 else samples.shape[2]]
+    picture = PillowImage.fromarray(samples)
+    options: dict[str, Any] = {"icc_profile": icc_profile, "exif": exif}
+    if kind == "JPEG":
+        options |= {"quality": quality, "subsampling": 0, "optimize": True, "progressive": True, "dpi": dpi or (0, 0)}
+        options["exif"] = PREFIX + exif if exif else b""
+    elif kind == "WEBP":
+        options |= {"quality": quality, "method": 4}
+    elif kind == "AVIF":
+        options |= {"quality": quality, "subsampling": "4:0:0" if mode == "L" else "4:4:4"}
+    elif kind == "BMP":
+        options = {"dpi": dpi} if dpi else {}
+    if mode == "LA" or (mode == "L" and kind == "WEBP"):
+        picture = picture.convert("RGBA" if mode == "LA" else "RGB")
+    buffer = io.BytesIO()
+    # Never straight into the file: Pillow's encoders then write past Python and forget why they failed.
+    picture.save(buffer, kind, **{name: value for name, value in options.items() if value is not None})
+    return buffer.getvalue()
+
+
+def _open(file: BinaryIO, kind: str) -> Any:
+    file.seek(0)
+    return _OPEN[kind](file)
+
+
+def _plain(picture: Any) -> Any:
+    """The picture as L, LA, RGB or RGBA; loads its pixels."""
+    picture.load()
+    if picture.mode == "1":
+        return picture.convert("L")
+    if picture.mode == "P":
+        return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+    if picture.mode in ("L", "RGB") and "transparency" in picture.info:
+        return picture.convert("RGBA")
+    if picture.mode in ("L", "LA", "RGB", "RGBA"):
+        return picture
+    if picture.mode == "RGBX":
+        return picture.convert("RGB")
+    raise Unsupported(f"has pixels of kind {picture.mode}, which are not read: save it as RGB or grey.")
+
+
+def _resolution(info: Mapping[str, Any], kind: str) -> tuple[float, float] | None:
+    if kind == "JPEG":
+        # Pillow's own "dpi" is 72 when the EXIF is broken, which nobody said.
+        factor = {1: 1.0, 2: _CENTIMETRES_PER_INCH}.get(info.get("jfif_unit", 0))
+        density = info.get("jfif_density")
+        return (density[0] * factor, density[1] * factor) if factor and density else None
+    dpi = info.get("dpi")
+    return (float(dpi[0]), float(dpi[1])) if dpi else None
