@@ -33,7 +33,8 @@ class Decoded:
 
     ``exif`` and ``icc_profile`` are as found, unchecked; ``orientation`` is what is still to be applied (None: what the
     EXIF says).
-    ``may_be_grey`` says that the format has no way of its own to say grey, so that equal channels mean it.
+    ``grey_within`` says that the format has no way of its own to say grey, so that channels mean it that differ by no
+    more than this; None if the format says so itself.
     """
 
     pixels: Samples
@@ -42,7 +43,7 @@ class Decoded:
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
     orientation: int | None = None
-    may_be_grey: bool = False
+    grey_within: int | None = None
     losses: tuple[Dropped, ...] = ()
 
 

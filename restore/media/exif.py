@@ -25,6 +25,7 @@ MAKER_NOTE = 0x927C
 PIXEL_X_DIMENSION, PIXEL_Y_DIMENSION = 0xA002, 0xA003
 
 ASCII, SHORT, LONG, RATIONAL = 2, 3, 4, 5
+_LONG8 = 16
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
 
 # Tags that point into the block or describe pixels that are not in it: they would point at nothing after a move.
@@ -181,19 +182,19 @@ def dump_exif(exif: Exif, *, keep_maker_note_in_place: bool = True) -> bytes:
     if keep_maker_note_in_place and note and exif.maker_note_at and 8 <= exif.maker_note_at < _FURTHEST_MAKER_NOTE:
         hole = range(exif.maker_note_at, exif.maker_note_at + len(note.data))
     layout = _Layout(_Shape(exif.order, big=False), start=8, hole=hole)
-    places = layout.place(exif, with_image=True)
-    header = struct.pack(exif.order + "2sHL", b"II" if exif.order == "<" else b"MM", 42, places[0])
+    main = layout.place(exif)
+    header = struct.pack(exif.order + "2sHL", b"II" if exif.order == "<" else b"MM", 42, main)
     return header + layout.packed()
 
 
-def dump_directories(exif: Exif, start: int, *, big: bool) -> tuple[bytes, dict[int, int]]:
-    """The EXIF and GPS directories as they are to stand at offset ``start`` of a TIFF file (a BigTIFF file if ``big``).
+def dump_directories(exif: Exif, start: int, *, big: bool) -> tuple[bytes, int]:
+    """All directories as they are to stand at offset ``start`` of a TIFF file (a BigTIFF file if ``big``).
 
-    Returns the bytes and, for each pointer tag of the main directory that is needed, the offset to store in it.
+    Returns the bytes and the offset of the main directory, which has to go into the header of the file.
     """
     layout = _Layout(_Shape(exif.order, big=big), start=start, hole=None)
-    places = layout.place(exif, with_image=False)
-    return layout.packed(), {tag: at for tag, at in places.items() if tag in (EXIF_POINTER, GPS_POINTER)}
+    main = layout.place(exif)
+    return layout.packed(), main
 
 
 class _Layout:
@@ -206,26 +207,23 @@ class _Layout:
         self.end = start
         self.pieces: dict[int, bytes] = {}
 
-    def place(self, exif: Exif, *, with_image: bool) -> dict[int, int]:
-        """Lay out the directories; returns the offset of each by the tag that points at it (0: the main one)."""
+    def place(self, exif: Exif) -> int:
+        """Lay out the directories; returns the offset of the main one."""
         photo, image = dict(exif.photo), dict(exif.image)
-        directories: dict[int, dict[int, Field]] = {}
         if exif.interop:
             photo[INTEROP_POINTER] = self._pointer(0)
         if photo:
             image[EXIF_POINTER] = self._pointer(0)
         if exif.gps:
             image[GPS_POINTER] = self._pointer(0)
-        if with_image:
-            directories[0] = image
-        directories |= {EXIF_POINTER: photo} if photo else {}
-        directories |= {GPS_POINTER: dict(exif.gps)} if exif.gps else {}
-        directories |= {INTEROP_POINTER: dict(exif.interop)} if exif.interop else {}
+        # By the tag that points at them; nothing points at the main one.
+        directories = {0: image, EXIF_POINTER: photo, GPS_POINTER: dict(exif.gps), INTEROP_POINTER: dict(exif.interop)}
+        directories = {tag: fields for tag, fields in directories.items() if fields or not tag}
         places = {tag: self._allocate(self.shape.table_size(len(fields))) for tag, fields in directories.items()}
         for tag, fields in directories.items():
             fields |= {pointer: self._pointer(places[pointer]) for pointer in fields if pointer in places}
             self.pieces[places[tag]] = self._table(fields)
-        return places
+        return places[0]
 
     def packed(self) -> bytes:
         size = max(self.end, self.hole.stop if self.hole else 0) - self.start
@@ -242,7 +240,7 @@ class _Layout:
         return at
 
     def _pointer(self, value: int) -> Field:
-        return Field(16 if self.shape.big else LONG, 1, self.shape.offset.pack(value))
+        return Field(_LONG8 if self.shape.big else LONG, 1, self.shape.offset.pack(value))
 
     def _table(self, fields: Directory) -> bytes:
         shape = self.shape

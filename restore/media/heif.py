@@ -67,7 +67,7 @@ def decode(data: bytes) -> Decoded:
         exif=info.get("exif"),
         # libheif applies irot and imir, which say the same as the orientation in EXIF: it must not be applied again.
         orientation=1,
-        may_be_grey=True,
+        grey_within=0,
         losses=tuple(losses),
     )
 

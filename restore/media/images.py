@@ -282,8 +282,10 @@ def _finish(decoded: Decoded, kind: str) -> Image:
     losses += lost
     orientation = decoded.orientation or exif_block.orientation_of(exif)
     pixels = decoded.pixels
-    if decoded.may_be_grey and not decoded.icc_profile and pixels.shape[2] == 3 and _is_grey(pixels):
-        pixels = pixels[..., :1]
+    within = decoded.grey_within
+    # A profile is made for RGB and would be lost with it.
+    if within is not None and pixels.shape[2] == 3 and not decoded.icc_profile and _is_grey(pixels, within):
+        pixels = pixels[..., 1:2]
     profile, lost = matching_profile(decoded.icc_profile, pixels.shape[2])
     losses += lost
     dpi = _sensible(decoded.dpi) or _sensible(exif_block.resolution_of(exif))
@@ -315,8 +317,9 @@ def _sound_exif(block: bytes | None) -> tuple[Exif, tuple[Dropped, ...]]:
     return exif, tuple(losses)
 
 
-def _is_grey(pixels: Samples) -> bool:
-    return bool(np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 1], pixels[..., 2]))
+def _is_grey(pixels: Samples, within: int) -> bool:
+    green = pixels[..., 1].astype(np.int32)
+    return all(bool(np.abs(green - pixels[..., channel]).max() <= within) for channel in (0, 2))
 
 
 def _sensible(dpi: tuple[float, float] | None) -> tuple[float, float] | None:

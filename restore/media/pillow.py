@@ -26,6 +26,8 @@ _OPEN: Mapping[str, Callable[[BinaryIO], Any]] = {
     "AVIF": AvifImagePlugin.AvifImageFile,
 }
 _OTHER_METADATA = {"xmp": "XMP", "photoshop": "IPTC and Photoshop data", "comment": "comment"}
+# WebP has no grey; its conversion from Y'CbCr leaves neutral colours a step apart.
+_GREY_WITHIN = {"WEBP": 1, "AVIF": 0, "GIF": 0}
 _CENTIMETRES_PER_INCH = 2.54
 
 
@@ -71,7 +73,7 @@ def decode(data: bytes, kind: str) -> Decoded:
         icc_profile=profile,
         exif=info.get("exif"),
         dpi=_resolution(info, kind),
-        may_be_grey=palette or kind in ("WEBP", "AVIF", "GIF"),
+        grey_within=0 if palette else _GREY_WITHIN.get(kind),
         losses=tuple(losses),
     )
 

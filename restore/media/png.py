@@ -96,7 +96,7 @@ def decode(data: bytes) -> Decoded:
         icc_profile=profile,
         exif=exif,
         dpi=_resolution(found.get(b"pHYs", b"")),
-        may_be_grey=chunks[0].data[9] == _PALETTE,
+        grey_within=0 if chunks[0].data[9] == _PALETTE else None,
         losses=tuple(losses),
     )
 

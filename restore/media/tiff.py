@@ -17,8 +17,6 @@ from restore.media.colour import cmyk_to_rgb, lab_to_rgb, ycbcr_to_rgb
 from restore.media.decoded import Decoded, Header, Samples, Unsupported, further_frames, join_alpha
 from restore.media.depth import stretch_to_uint16, to_uint8, to_uint16
 from restore.media.exif import (
-    EXIF_POINTER,
-    GPS_POINTER,
     IMAGE_LENGTH,
     IMAGE_WIDTH,
     ORIENTATION,
@@ -26,6 +24,7 @@ from restore.media.exif import (
     X_RESOLUTION,
     Y_RESOLUTION,
     Exif,
+    Field,
     dump_directories,
     dump_exif,
     parse_exif,
@@ -39,6 +38,20 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 # Title, maker, model, page name, software, date, artist, computer, ratings, copyright, and the fields of Windows
 # (XP...).
 _DESCRIPTIVE = {269, 270, 271, 272, 285, 305, 306, 315, 316, 0x4746, 0x4749, 33432, *range(0x9C9B, 0x9CA0)}
+# What a TIFF file says of its own pixels, and never takes from the EXIF of another file.
+_PIXEL_TAGS = {
+    IMAGE_WIDTH,
+    IMAGE_LENGTH,
+    *range(258, 267),
+    273,
+    274,
+    *range(277, 285),
+    296,
+    317,
+    *range(320, 326),
+    338,
+    339,
+}
 _ICC, _XMP, _IPTC, _PHOTOSHOP, _MAX_SAMPLE, _DNG_VERSION, _SUB_IFDS = 34675, 700, 33723, 34377, 281, 50706, 330
 _MAX_CHANNELS = 8
 _SPARE_TILE_PIXELS = 2**24
@@ -120,7 +133,7 @@ def decode(data: bytes) -> Decoded:
         exif=dump_exif(exif) if exif else None,
         dpi=_resolution(page),
         orientation=_orientation(page),
-        may_be_grey=page.photometric == _PALETTE,
+        grey_within=0 if page.photometric == _PALETTE else None,
         losses=tuple(losses),
     )
 
@@ -139,20 +152,10 @@ def encode(
 
     It becomes a BigTIFF if its samples would not fit below 4 GiB.
     """
-    exif = exif or Exif()
     samples = join_alpha(pixels, alpha)
     big = samples.nbytes > _CLASSIC_LIMIT
-    pointer = (16 if big else 4, 1, 0)
-    own = {IMAGE_WIDTH, IMAGE_LENGTH, ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT}
-    tags: list[tuple[int, int, int, Any, bool]] = [
-        (tag, entry.kind, entry.count, entry.data, True) for tag, entry in exif.image.items() if tag not in own
-    ]
-    # Where these directories will stand is known only when the pixels are written; see below.
-    if exif.photo or exif.interop:
-        tags.append((EXIF_POINTER, *pointer, True))
-    if exif.gps:
-        tags.append((GPS_POINTER, *pointer, True))
-    with tifffile.TiffWriter(file, bigtiff=big, byteorder=cast("Any", exif.order)) as writer:
+    order = exif.order if exif else "<"
+    with tifffile.TiffWriter(file, bigtiff=big, byteorder=cast("Any", order)) as writer:
         writer.write(
             samples,
             photometric="minisblack" if pixels.shape[2] == 1 else "rgb",
@@ -165,21 +168,28 @@ def encode(
             iccprofile=icc_profile,
             metadata=None,
             software=False,
-            extratags=tags,
         )
-    file.seek(0, 2)
-    start = file.tell() + file.tell() % 2
-    directories, places = dump_directories(exif, start, big=big)
-    if not places:
-        return
-    file.seek(start)
-    file.write(directories)
+    if exif:
+        _add_exif(file, exif, big=big)
+
+
+def _add_exif(file: BinaryIO, exif: Exif, *, big: bool) -> None:
+    # tifffile writes no EXIF directories. The main directory is written once more, at the end, together with them;
+    # where the pixels stand does not change.
+    written: dict[int, Field] = {}
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
-        slots = {tag: _first_page(tiff).tags[tag].valueoffset for tag in places}
-    for tag, at in places.items():
-        file.seek(slots[tag])
-        file.write(struct.pack(exif.order + ("Q" if big else "L"), at))
+        for tag in _first_page(tiff).tags:
+            file.seek(tag.valueoffset)
+            written[tag.code] = Field(int(tag.dtype), tag.count, file.read(tag.valuebytecount))
+    described = {tag: entry for tag, entry in exif.image.items() if tag not in _PIXEL_TAGS}
+    file.seek(0, 2)
+    start = file.tell() + file.tell() % 2
+    directories, main = dump_directories(replace(exif, image={**described, **written}), start, big=big)
+    file.seek(start)
+    file.write(directories)
+    file.seek(8 if big else 4)
+    file.write(struct.pack(exif.order + ("Q" if big else "L"), main))
 
 
 def _first_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
