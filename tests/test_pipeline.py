@@ -65,7 +65,7 @@ def test_the_recipe_is_in_the_picture(tmp_path: Path) -> None:
     report = restore.restore_image(source, target, [BUILT_IN], settings=CPU)
     with Image.open(target) as result:
         assert json.loads(result.text["restore:recipe"]) == report.recipe
-        assert json.loads(result.getexif()[0x9213]) == report.recipe
+        assert json.loads(result.getexif().get_ifd(0x8769)[0x9213]) == report.recipe
 
 
 def test_an_empty_chain_changes_the_format_and_nothing_else(tmp_path: Path) -> None:
