@@ -35,9 +35,9 @@ def check_target(path: Path) -> None:
     except OutputError:
         raise
     except (OSError, ValueError) as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     if stat.S_ISDIR(mode):
-        raise OutputError(f"{path.name} is a folder: give the name of a file in it.")
+        raise OutputError(f"{path.name or path} is a folder: give the name of a file in it.")
     if not stat.S_ISREG(mode):
         raise OutputError(f"{path.name} is not an ordinary file and is not written to: choose another name.")
     if not _allowed(target, os.W_OK):
@@ -64,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         yield temporary
         try:
             if target.exists():
@@ -75,12 +75,12 @@ def replacing(path: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
             temporary.replace(target)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
     except OutputError:
         raise
     except OSError as error:
         if error.errno in _FULL:
-            raise _unwritable(path, error) from error
+            raise unwritable(path, error) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -95,7 +95,8 @@ def _short(suffix: str) -> str:
     return suffix if len(suffix) <= 16 else ""
 
 
-def _unwritable(path: Path, error: OSError | ValueError) -> OutputError:
+def unwritable(path: Path, error: OSError | ValueError) -> OutputError:
+    """The error to raise because ``error`` kept ``path`` from being written."""
     number = error.errno if isinstance(error, OSError) else None
     if number in _FULL:
         return OutputError(f"{path.name} cannot be written: the disk is full; make room or choose another folder.")

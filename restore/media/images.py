@@ -24,7 +24,7 @@ from PIL import Image as PillowImage
 from restore.errors import InputError, LimitError, OutputError, ResourceError, RestoreError
 from restore.media import exif as exif_block
 from restore.media import heif, pillow, png, tiff
-from restore.media.atomic import check_target, replacing
+from restore.media.atomic import check_target, replacing, unwritable
 from restore.media.colour import matching_profile
 from restore.media.decoded import Decoded, Header, Samples, Unsupported
 from restore.media.depth import to_uint8
@@ -50,9 +50,9 @@ OUTPUT_SUFFIXES: Mapping[str, str] = {
 
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "AVIF", "HEIC", "GIF")
 
-# libjpeg stops at 65,500, short of what its header could say. Decoders of AVIF, browsers among them, refuse more than
-# 32,768 a side and 16,384 x 16,384 in all.
-_LONGEST_SIDE = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383, "AVIF": 32_768, "TIFF": 2**31 - 1, "BMP": 2**31 - 1}
+# libjpeg stops at 65,500 and libpng at a million, short of what their headers could say. Decoders of AVIF, browsers
+# among them, refuse more than 32,768 a side and 16,384 x 16,384 in all.
+_LONGEST_SIDE = {"PNG": 1_000_000, "JPEG": 65_500, "WEBP": 16_383, "AVIF": 32_768, "TIFF": 2**31 - 1, "BMP": 2**31 - 1}
 _MOST_PIXELS = {"AVIF": 16_384 * 16_384, "BMP": (2**32 - 2**10) // 4}
 _LARGEST_EXIF = {"JPEG": 65_533 - len(exif_block.PREFIX)}
 _LARGEST_JPEG_PROFILE = 255 * 65_519
@@ -193,8 +193,8 @@ def write_image(
                 _encode(file, plan, kind, quality)
         except MemoryError as error:
             raise ResourceError(f"There is not enough memory to write {path.name}.") from error
-        except OSError:
-            raise
+        except OSError as error:
+            raise unwritable(path, error) from error
         except Exception as error:
             raise OutputError(f"{path.name} cannot be written as {kind}: {error}. Choose another format.") from error
     return Written(plan.carried, plan.dropped)
@@ -414,8 +414,9 @@ def _exif_bytes(exif: Exif, kind: str) -> bytes | None:
 
 def _on_white(pixels: Samples, alpha: Samples) -> Samples:
     top = np.iinfo(pixels.dtype).max
-    cover = alpha.astype(np.uint64)[..., None]
-    mixed = (pixels.astype(np.uint64) * cover + top * (top - cover) + top // 2) // top
+    # The largest sum, top * top + top // 2, still fits into 32 bits.
+    cover = alpha.astype(np.uint32)[..., None]
+    mixed = (pixels.astype(np.uint32) * cover + top * (top - cover) + top // 2) // top
     return cast("Samples", mixed.astype(pixels.dtype))
 
 

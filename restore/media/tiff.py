@@ -241,6 +241,7 @@ def _to_integers(page: tifffile.TiffPage, stored: NDArray[Any]) -> tuple[Samples
         return stored.view(f"u{stored.dtype.itemsize}"), ()
     if stored.dtype == np.uint16:
         top = page.tags.valueof(_MAX_SAMPLE)
+        top = max(top) if isinstance(top, tuple) and top else top
         used = top.bit_length() if bits == 16 and isinstance(top, int) and 2**8 <= top < 2**15 else bits
         if used == 16 or (bits == 16 and top != 2**used - 1):
             return stored, ()
