@@ -11,6 +11,7 @@ from restore.errors import RestoreError
 
 logger = logging.getLogger(__name__)
 
+SECONDS = 15.0  # that a message stays; one that outlives the next run would seem to belong to it
 UNEXPECTED = "Something went wrong that this program did not foresee; the log of the server has the details. Try again."
 
 
@@ -19,7 +20,7 @@ def to_gradio_error(error: Exception) -> gr.Error:
 
     The message of a ``RestoreError`` was written for the visitor and is shown as it is (escaped, because Gradio renders
     messages as HTML and this one may quote a file name). Anything else is a defect of ours: it is logged with its
-    traceback, and the visitor gets one general sentence.
+    traceback, and the visitor gets one general sentence. ``message`` of what is returned is HTML.
     """
     if isinstance(error, gr.Error):
         return error
@@ -28,4 +29,4 @@ def to_gradio_error(error: Exception) -> gr.Error:
     else:
         logger.error("Unexpected error behind the page", exc_info=error)
         message = UNEXPECTED
-    return gr.Error(html.escape(message), duration=None, print_exception=False)
+    return gr.Error(html.escape(message), duration=SECONDS, print_exception=False)

@@ -46,7 +46,7 @@ TARGETS = {
 }
 
 READY = "Choose a picture and press Run."
-WAITING = "Waiting for the engine."
+WAITING = "Waiting until the engine is free."
 STOPPED = "Stopped; nothing was kept."
 STOPPING = "Stopping; the part that runs now is still coming to its end."
 
@@ -170,7 +170,7 @@ def build_image_tab(desk: Desk, settings: Settings) -> None:
             picture = preview.fit(preview.load(path, settings), preview.UPLOAD_SIDE)
         except RestoreError as error:
             # Below the file, where it stays until another one is chosen; Run says it again.
-            return {shown: hidden, facts: markup.status(str(error), "bad")}
+            return {shown: hidden, facts: markup.failure(to_gradio_error(error))}
         except Exception as error:
             raise to_gradio_error(error) from None
         return {shown: gr.Image(value=picture, visible=True), facts: markup.facts(info, path.stat().st_size)}
@@ -221,8 +221,9 @@ def build_image_tab(desk: Desk, settings: Settings) -> None:
         except Cancelled:
             end = panel.empty(STOPPED)
         except Exception as error:
-            yield {**panel.empty(READY), **buttons(at_work=False)}
-            raise to_gradio_error(error) from None
+            failure = to_gradio_error(error)
+            yield {**panel.failed(failure), **buttons(at_work=False)}
+            raise failure from None
         finally:
             # Stop and a closed tab end this generator while it waits.
             if work is not None and not work.ended:
@@ -252,9 +253,7 @@ def build_image_tab(desk: Desk, settings: Settings) -> None:
         outputs,
         concurrency_id="gpu",
         concurrency_limit=1,
-        show_progress="minimal",
-        show_progress_on=panel.status,
-        api_visibility="private",
+        **quiet,
     )
     # ``cancels`` takes a visitor who still waits out of the queue; the work itself is stopped by the handler.
     stop.click(stop_work, None, outputs, cancels=[running], queue=False, **quiet)

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 from html import escape
 from typing import Literal
 
+import gradio as gr
+
 from restore.catalog import Checkpoint
 from restore.media.images import INPUT_FORMATS, ImageInfo
 from restore.report import ModelUse, Report
 from restore.settings import MEBI, MEGA, Settings
 from restore.ui.work import StageProgress
 
-Kind = Literal["plain", "good", "bad"]
+Kind = Literal["plain", "good"]
 
 # What a stage is called while it runs; one without an entry goes by its own name.
 STAGE_TITLES = {"upscale": "Upscale"}
@@ -48,8 +50,12 @@ def note(text: str) -> str:
 
 def status(text: str, kind: Kind = "plain") -> str:
     """One line on how things stand, read out by screen readers."""
-    role = "alert" if kind == "bad" else "status"
-    return f'<p class="restore-status {kind}" role="{role}">{escape(text)}</p>'
+    return f'<p class="restore-status {kind}" role="status">{escape(text)}</p>'
+
+
+def failure(error: gr.Error) -> str:
+    """What went wrong, whose message is HTML already; read out by screen readers at once."""
+    return f'<p class="restore-status bad" role="alert">{error.message}</p>'
 
 
 def limits(settings: Settings) -> str:

@@ -37,7 +37,7 @@ THEME = gr.themes.Default(
 )
 
 CSS = """
-.gradio-container { max-width: 1280px !important; margin: 0 auto; }
+.gradio-container { max-width: 1280px !important; margin: 0 auto; overflow: clip !important; }
 .restore-results { position: sticky; top: 8px; align-self: flex-start; }
 .restore-results .html-container { padding: 0; }
 .restore-note { margin: 0; color: var(--body-text-color-subdued); font-size: var(--text-sm); overflow-wrap: anywhere; }

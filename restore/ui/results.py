@@ -86,6 +86,10 @@ class ResultPanel:
             self._pairs: None,
         }
 
+    def failed(self, error: gr.Error) -> Update:
+        """No result, and what went wrong."""
+        return {**self.empty(""), self.status: markup.failure(error)}
+
     def filled(self, result: Result) -> Update:
         """The result of a run."""
         length = markup.file_size(result.path.stat().st_size)
