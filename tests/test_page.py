@@ -215,7 +215,7 @@ def test_a_picture_comes_back_enlarged_with_slider_download_and_report(
     assert all(url.startswith((server.url, "data:", "blob:")) for url in requests)  # it works without a network
     page.close()
     assert eventually(lambda: not server.folders())
-    assert all(path.is_dir() for path in server.files.iterdir())  # nothing of Gradio's own beside the folders of uploads
+    assert all(path.is_dir() for path in server.files.iterdir())  # no stray file beside the folders of uploads
 
 
 def test_what_a_browser_cannot_show_arrives_untouched_and_has_a_preview(
