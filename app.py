@@ -6,9 +6,13 @@ import contextlib
 with contextlib.suppress(ImportError):
     import spaces  # noqa: F401
 
+from restore.errors import SettingsError
 from restore.ui.page import build_page, launch_page
 
-demo = build_page()
+try:
+    demo = build_page()
+except SettingsError as error:
+    raise SystemExit(f"restore: {error}") from None
 
 if __name__ == "__main__":
     launch_page(demo)
