@@ -70,15 +70,15 @@ def open_blend(name: str, partner: str, share: float, engine: Engine) -> Model:
 def why_missing(name: str, engine: Engine) -> str | None:
     """``None`` once the weights of ``name`` are on this machine, fetched if need be; else a sentence on it."""
     global _failed_at
-    if weights.find(name, engine.settings) is not None:
-        return None
-    if _failed_at is None or time.monotonic() - _failed_at > PAUSE_SECONDS:
-        try:
+    try:
+        if weights.find(name, engine.settings) is not None:
+            return None
+        if _failed_at is None or time.monotonic() - _failed_at > PAUSE_SECONDS:
             weights.obtain(name, engine.settings, engine.progress)
             return None
-        except WeightsError as error:
-            _failed_at = time.monotonic()
-            log.info("%s", error)
+    except WeightsError as error:
+        _failed_at = time.monotonic()
+        log.info("%s", error)
     return f"{name} is not on this machine and could not be downloaded (`python -m restore fetch {name}` says why)."
 
 
