@@ -79,7 +79,10 @@ def _encode(pixels: NDArray[np.uint8] | NDArray[np.uint16], layout: str) -> tupl
         stream.width, stream.height, stream.pix_fmt = pixels.shape[1], pixels.shape[0], layout
         stream.options = {"preset": "ultrafast", "x265-params": "lossless=1:log-level=none:info=0:pools=1"}
         frame = av.VideoFrame.from_ndarray(pixels, format=layout)
-        container.mux([*stream.encode(frame), *stream.encode()])
+        for packet in [*stream.encode(frame), *stream.encode()]:
+            # With a single frame x265 leaves the decoding time undefined.
+            packet.pts = packet.dts = 0
+            container.mux(packet)
     movie = file.getvalue()
     at = movie.index(b"hvcC") - 4
     (size,) = struct.unpack_from(">L", movie, at)

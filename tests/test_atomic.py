@@ -4,59 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-import shutil
 import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from restore.errors import OutputError
 from restore.media.atomic import replacing
-
-NOBODY = 65534
+from tests.adversity import folder_for_all, no_file_above, without_privileges
 
 
 def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
-
-
-@pytest.fixture
-def small_files_only() -> Iterator[None]:
-    """The kernel refuses to let a file grow beyond 4 KiB, as it does on a disk that is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.fixture
-def read_only_folder() -> Iterator[Path]:
-    """A read-only folder that every user can reach; pytest's own are closed to others."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o555)
-    try:
-        yield folder
-    finally:
-        folder.chmod(0o755)
-        shutil.rmtree(folder)
-
-
-@pytest.fixture
-def without_privileges(read_only_folder: Path) -> Iterator[Path]:
-    """Permissions count, also where the tests run as root."""
-    was = os.geteuid()
-    if was == 0:
-        os.seteuid(NOBODY)
-    try:
-        yield read_only_folder
-    finally:
-        if was == 0:
-            os.seteuid(was)
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
@@ -103,12 +62,13 @@ def test_any_failure_leaves_what_was_there_and_comes_out_unchanged(tmp_path: Pat
     assert names(tmp_path) == ["old.bin"]
 
 
-def test_a_full_disk_is_said_clearly_and_leaves_nothing(tmp_path: Path, small_files_only: None) -> None:
-    with (
-        pytest.raises(OutputError, match=r"film\.mp4 cannot be written: the disk is full"),
-        replacing(tmp_path / "film.mp4") as file,
-    ):
-        file.write_bytes(bytes(10_000))
+def test_a_full_disk_is_said_clearly_and_leaves_nothing(tmp_path: Path) -> None:
+    def fill() -> None:
+        with replacing(tmp_path / "film.mp4") as file:
+            file.write_bytes(bytes(10_000))
+
+    with no_file_above(4096), pytest.raises(OutputError, match=r"film\.mp4 cannot be written: the disk is full"):
+        fill()
     assert names(tmp_path) == []
 
 
@@ -142,9 +102,16 @@ def test_what_cannot_be_a_target_is_refused_before_the_work(tmp_path: Path) -> N
     assert names(tmp_path / "folder.png") == []
 
 
-def test_a_folder_without_permission_is_refused(without_privileges: Path) -> None:
-    with pytest.raises(OutputError, match="you may not write into the folder"), replacing(without_privileges / "a.png"):
-        pytest.fail("the folder was accepted")
+def test_a_folder_or_a_file_without_permission_is_refused() -> None:
+    with folder_for_all() as folder:
+        (folder / "mine.png").write_bytes(b"old")
+        (folder / "mine.png").chmod(0o444)
+        for target, reason in [(folder / "a.png", "may not write into the folder"), (folder / "mine.png", "protected")]:
+            folder.chmod(0o555 if "folder" in reason else 0o777)
+            with without_privileges(), pytest.raises(OutputError, match=reason), replacing(target):
+                pytest.fail(f"{target} was accepted")
+        assert names(folder) == ["mine.png"]
+        assert (folder / "mine.png").read_bytes() == b"old"
 
 
 def test_a_link_stays_and_the_file_behind_it_is_replaced(tmp_path: Path) -> None:

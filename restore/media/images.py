@@ -130,7 +130,7 @@ def read_image(path: Path, settings: Settings) -> Image:
         kind = _sniff(file, path.name)
         _probe(file, kind, path.name, settings)
         file.seek(0)
-        data = file.read(settings.max_file_bytes + 1)
+        data = file.read()
     with _decoding(path.name):
         decoded = _decode(data, kind)
         return _finish(decoded, kind)
@@ -382,13 +382,13 @@ def _plan(image: Image, kind: str, *, recipe: str | None, software: str) -> _Pla
     if dpi and (has_exif or kind in ("WEBP", "AVIF")):
         exif = exif_block.with_resolution(exif, dpi)
     described = exif_block.with_recipe(exif, recipe, software) if recipe else exif
-    if kind in _LARGEST_EXIF and len(_exif_bytes(described, kind) or b"") > _LARGEST_EXIF[kind]:
-        # The recipe goes first: without it the picture is still the one that was given.
-        described = exif
+    if not _fits(described, kind) and recipe:
+        # The recipe goes first: without it the picture still has all that it came with.
         dropped.append(Dropped("recipe", f"with it the EXIF would be larger than {kind} allows"))
-        if len(_exif_bytes(exif, kind) or b"") > _LARGEST_EXIF[kind]:
-            described, has_exif = Exif(), False
-            dropped.append(Dropped("EXIF", f"it is larger than {kind} allows"))
+        described = exif
+    if not _fits(described, kind):
+        dropped.append(Dropped("EXIF", f"it is larger than {kind} allows"))
+        described, has_exif = Exif(), False
     carried += ["EXIF"] if has_exif else []
     return _Plan(pixels, alpha, profile, described, dpi, recipe, tuple(carried), tuple(dropped))
 
@@ -401,6 +401,10 @@ def _profile_does_not_fit(profile: bytes, kind: str, *, grey: bool, alpha: bool)
     if grey and (kind not in _WITH_GREY_PROFILE or (kind == "AVIF" and alpha)):
         return f"it describes grey and {kind} stores RGB here"
     return None
+
+
+def _fits(exif: Exif, kind: str) -> bool:
+    return kind not in _LARGEST_EXIF or len(_exif_bytes(exif, kind) or b"") <= _LARGEST_EXIF[kind]
 
 
 def _exif_bytes(exif: Exif, kind: str) -> bytes | None:
