@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from restore.errors import LimitError, ResourceError
+from restore.errors import LimitError, ResourceError, RestoreError
 from restore.frame import Frame
 from restore.inference import memory
 from restore.inference.engine import Engine
@@ -27,9 +28,10 @@ from restore.version import __version__
 
 log = logging.getLogger(__name__)
 
-BYTES_PER_PIXEL = 40
-"""Memory that one pixel of a result takes at the peak: float32 colours, their integer copy and what the encoder holds.
-"""
+BYTES_PER_PIXEL = 28
+"""Memory that a pixel of a result takes at the peak: float32 colours, their integers, and what the encoder holds."""
+
+ROWS_AT_ONCE = 256
 
 
 def restore_image(
@@ -59,10 +61,11 @@ def restore_image(
     engine.progress.check()
     image = read_image(source, settings)
 
-    frame, reports = _run_chain(stages, _to_frame(image), engine)
+    with _memory_in_words():
+        frame, reports = _run_chain(stages, _to_frame(image), engine)
+        engine.progress.check()
+        result = _to_image(frame, image)
     chain = recipe(stages)
-    engine.progress.check()
-    result = _to_image(frame, image)
     written = write_image(
         result, target, recipe=json.dumps(chain), software=f"Restore {__version__}", settings=settings
     )
@@ -105,6 +108,19 @@ def _check_memory(sizes: Sequence[tuple[int, int]], engine: Engine) -> None:
             f"The result needs about {needed / MEBI:.0f} MiB of memory and {free / MEBI:.0f} MiB are free: "
             "choose a smaller scale or target, or close other programs."
         )
+
+
+@contextmanager
+def _memory_in_words() -> Iterator[None]:
+    """Turn every way in which memory runs out into the one error that says so."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, RestoreError) or not memory.is_out_of_memory(error):
+            raise
+        raise ResourceError(
+            "There is not enough memory for this picture: choose a smaller scale or target, or close other programs."
+        ) from error
 
 
 def _run_chain(stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
@@ -152,8 +168,12 @@ def _to_image(frame: Frame, source: Image) -> Image:
 
 
 def _to_integers(values: torch.Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Values in [0, 1] as the nearest integers of ``dtype``, in the memory order of an image file."""
-    scaled = values.mul(float(np.iinfo(dtype).max)).round_()
-    kind = torch.uint8 if dtype == np.uint8 else torch.int32
-    integers: NDArray[Any] = scaled.to(kind).contiguous().numpy()
-    return integers if dtype == np.uint8 else integers.astype(dtype)
+    """Values in [0, 1] as the nearest integers of ``dtype``, in the memory order of an image file.
+
+    Some rows at a time, so that no second copy of the whole picture in float32 is needed.
+    """
+    result = np.empty(tuple(values.shape), dtype)
+    for top in range(0, len(values), ROWS_AT_ONCE):
+        rows = values[top : top + ROWS_AT_ONCE]
+        result[top : top + ROWS_AT_ONCE] = rows.mul(float(np.iinfo(dtype).max)).round().numpy()
+    return result

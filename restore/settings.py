@@ -35,7 +35,7 @@ VARIABLES: Mapping[str, str] = {
     "RESTORE_MAX_FILE_MB": "largest file that is opened, in MiB (256)",
     "RESTORE_MAX_INPUT_MEGAPIXELS": "largest picture that is decoded, in millions of pixels (80)",
     "RESTORE_MAX_OUTPUT_MEGAPIXELS": "largest picture that is made, in millions of pixels (300)",
-    "RESTORE_MEMORY_MB": "memory that the work may use, in MiB (what the machine or its container allows)",
+    "RESTORE_MEMORY_MB": "memory that the process may use, in MiB (what the machine or its container allows)",
     "RESTORE_DEVICE": "auto, cpu, cuda, cuda:N or mps (auto)",
     "RESTORE_PRECISION": "auto, float32, bfloat16 or float16 for the body of a network (auto)",
     "RESTORE_TILE": "side of a tile in pixels of the input (chosen from the memory that is free)",

@@ -171,6 +171,25 @@ def test_what_cannot_be_done_is_said_in_words_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.parametrize(
+    "message", ["CUDA out of memory.", "[enforce fail] DefaultCPUAllocator: can't allocate memory"]
+)
+def test_memory_that_runs_out_half_way_is_said_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    """Where even the smallest tile does not fit, whatever the words of the device, and nothing is left."""
+    source = tmp_path / "a.png"
+    Image.fromarray(photo()).save(source)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError(message)
+
+    monkeypatch.setattr("restore.networks.compact_x4.CompactX4.forward", fail)
+    with pytest.raises(restore.ResourceError, match="not enough memory"):
+        restore.restore_image(source, tmp_path / "b.png", [BUILT_IN], settings=CPU)
+    assert list(tmp_path.iterdir()) == [source]
+
+
 @pytest.mark.parametrize("name", ["text.png", "empty.png", "missing.png", "folder.png", "cut.png"])
 def test_what_is_no_picture_is_refused_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     source = tmp_path / name

@@ -56,6 +56,14 @@ def cgroup_available(memberships: str, root: Path = _CGROUPS) -> int | None:
     return min(left) if left else None
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that memory could not be had: only CUDA has an exception of its own for it."""
+    text = str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    )
+
+
 def available(settings: Settings, device: torch.device) -> int:
     """Bytes that the work may use on ``device`` from now on."""
     if device.type == "cuda":

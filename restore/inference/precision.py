@@ -59,7 +59,7 @@ def watched(network: nn.Module, before_layer: Callable[[], None]) -> Iterator[No
 def ramp(width: int = 256, height: int = 16) -> Tensor:
     """A smooth grey ramp ``(1, 3, height, width)`` over half of the 10-bit codes.
 
-    Enlarged four times, it has two pixels for each code: too few for noise to hit by chance the codes that banding loses.
+    Enlarged four times, it has two pixels for each code: too few for noise to hit the codes that banding loses.
     """
     line = torch.linspace(0.25, 0.75, width)
     return line.expand(1, 3, height, width).contiguous(memory_format=torch.channels_last)

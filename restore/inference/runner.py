@@ -165,7 +165,12 @@ class Runner:
             def forward(batch: Tensor) -> Tensor:
                 nonlocal calls
                 calls = 0
-                result: Tensor = network(batch.to(device).contiguous(memory_format=torch.channels_last)).float()
+                try:
+                    result: Tensor = network(batch.to(device).contiguous(memory_format=torch.channels_last)).float()
+                except RuntimeError as error:
+                    if memory.is_out_of_memory(error):
+                        raise torch.OutOfMemoryError(str(error)) from error
+                    raise
                 if not bool(result.sum().isfinite()):
                     if dtype == torch.float32:
                         raise WeightsError(

@@ -143,8 +143,8 @@ class Tiler:
             self.tile //= 2
         else:
             raise ResourceError(
-                f"The device has not enough memory even for a tile of {self.tile} pixels; "
-                "close other programs that use it, or choose a smaller model or the CPU."
+                f"There is not enough memory even for a tile of {self.tile} pixels: close other programs that use the "
+                "device, or choose a smaller model or another device."
             ) from error
 
     def _smaller(self, tiles: list[Tile], picture: Tensor) -> list[Tile]:
