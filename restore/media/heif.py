@@ -21,6 +21,8 @@ AVIF_BRANDS = {b"avif", b"avis"}
 HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1", b"mif2"}
 # Browsers show 10-bit AVIF; 12 bits belong to the professional profile, which many decoders leave out.
 AVIF_DEPTH = 10
+# Of 0 to 10. A third of the time of libavif's default, 6, for a file of the same size that is hardly less exact.
+AVIF_SPEED = 8
 
 _FULL_BOXES = {b"meta"}
 _PLAIN_PRIMARIES = {1, 2}
@@ -103,7 +105,14 @@ def encode_deep_avif(
         if block:
             kinds.append(kind)
             blocks.append(np.frombuffer(block, np.uint8))
-    parameters = [cv2.IMWRITE_AVIF_DEPTH, AVIF_DEPTH, cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 6]
+    parameters = [
+        cv2.IMWRITE_AVIF_DEPTH,
+        AVIF_DEPTH,
+        cv2.IMWRITE_AVIF_QUALITY,
+        quality,
+        cv2.IMWRITE_AVIF_SPEED,
+        AVIF_SPEED,
+    ]
     deep = np.ascontiguousarray(to_bits(samples.astype(np.uint16), AVIF_DEPTH))
     done, encoded = cv2.imencodeWithMetadata(".avif", deep, kinds, blocks, parameters)
     if not done:

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from restore.media.colour import cmyk_to_rgb
 from restore.media.decoded import Decoded, Header, Samples, Unsupported, further_frames, join_alpha, split_alpha
 from restore.media.exif import PREFIX, orientation_of, parse_exif
-from restore.media.heif import avif_depth, decode_deep_avif, description_loss
+from restore.media.heif import AVIF_SPEED, avif_depth, decode_deep_avif, description_loss
 from restore.report import Dropped
 
 # Image.open would guess among all formats and apply a pixel limit of its own, which warns; ours has been applied
@@ -99,7 +99,7 @@ def encode(
     elif kind == "WEBP":
         options |= {"quality": quality, "method": 4}
     elif kind == "AVIF":
-        options |= {"quality": quality, "subsampling": "4:0:0" if mode == "L" else "4:4:4"}
+        options |= {"quality": quality, "subsampling": "4:0:0" if mode == "L" else "4:4:4", "speed": AVIF_SPEED}
     elif kind == "BMP":
         options = {"dpi": dpi} if dpi else {}
     if mode == "LA" or (mode == "L" and kind == "WEBP"):
