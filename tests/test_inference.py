@@ -98,7 +98,7 @@ def shallow(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize(("name", "height", "width"), [("RealESRGAN_x4plus", 120, 100), ("RealESRGAN_x2plus", 130, 97)])
 def test_seams_of_deep_networks_cannot_be_seen(name: str, height: int, width: int) -> None:
-    """Across the borders of tiles, the mean gradient is at most 1.05 times that of the whole picture in those places."""
+    """Across the borders of tiles, the mean gradient is at most 1.05 times that of the whole picture there."""
     source, picture = source_of(name), picture_of(height, width)
     scale = networks.traits(name).scale
     whole, _ = run(source, picture)

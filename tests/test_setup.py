@@ -159,7 +159,8 @@ class Project:
         """The exit code, what the interpreter was asked, and what make said."""
         log = self.folder / "log"
         log.unlink(missing_ok=True)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PYTHON"))}
+        ours = ("MAKE", "PYTHON", "ARGS")  # of the make that may be running these tests
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         done = subprocess.run(
             ["make", "-C", str(self.folder), *words], env=environment, capture_output=True, text=True, check=False
         )
