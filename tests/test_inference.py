@@ -309,3 +309,13 @@ def test_little_memory_makes_small_tiles() -> None:
     result, runner = run(source_of("built-in"), picture, settings)
     assert runner.plan["tile"] < 200
     torch.testing.assert_close(result.shape, torch.Size((3, 800, 800)))
+
+
+def test_a_tile_that_would_not_hear_a_request_to_stop_is_not_taken() -> None:
+    """However large a tile is asked for, one layer of a deep network stays about a second of work on a CPU."""
+    engine = Engine.start(replace(CPU, tile=4096), Progress())
+    runner = Runner(source_of("RealESRGAN_x4plus"), engine)
+    tile, _ = runner._tiles(torch.float32, 2000, 3000)
+    window = tile + 2 * runner.source.traits.context
+    assert 200 < tile < 4096
+    assert window**2 * runner.source.traits.macs_of_largest_layer <= 10**11

@@ -23,10 +23,12 @@ from restore.inference.tiles import Tiler, blank, largest_tile
 SHARE_OF_MEMORY = 0.4
 """How much of the memory that is free one pass of a network may take."""
 
-LARGEST_PASS = {"cpu": 2**30, "mps": 2 * 2**30, "cuda": 16 * 2**30}
-"""Bytes that one pass may take at most: more is no faster, and on a CPU each layer should end soon enough to be
-stopped.
-"""
+LARGEST_PASS = {"cpu": 5 * 2**29, "mps": 2 * 2**30, "cuda": 8 * 2**30}
+"""Bytes that one pass may take at most; larger ones are no faster."""
+
+LARGEST_LAYER = {"cpu": 38 * 10**10, "mps": 10**14, "cuda": 10**15}
+"""Multiply-accumulate operations of one layer at most, times the bytes of a number, since half of them are done in
+half the time. A request to stop is heard between layers, and this much takes a CPU about a second."""
 
 LARGEST_BATCH = 16
 LARGEST_TILE = {"cpu": 2048, "mps": 1024, "cuda": 2048}
@@ -212,16 +214,19 @@ class Runner:
         """The side of a tile and how many go into a batch, from the memory that is free."""
         traits = self.source.traits
         kind = self.engine.device.type
+        layer = LARGEST_LAYER[kind] // dtype.itemsize // traits.macs_of_largest_layer
         bytes_per_pixel = traits.values_per_pixel * dtype.itemsize + 3 * 4 * 3 * traits.scale**2
         free = memory.available(self.engine.settings, self.engine.device)
-        pixels = min(LARGEST_PASS[kind], int(SHARE_OF_MEMORY * free)) // bytes_per_pixel
-        tile = self.engine.settings.tile
-        if tile is None:
+        pixels = min(layer, min(LARGEST_PASS[kind], int(SHARE_OF_MEMORY * free)) // bytes_per_pixel)
+        wanted = self.engine.settings.tile
+        fits = height * width <= pixels if wanted is None else max(height, width) <= wanted and height * width <= layer
+        if fits:
             # A picture that fits in one pass as it is, however long and thin, needs no tiles.
-            if height * width <= pixels:
-                tile = max(height, width)
-            else:
-                tile = min(LARGEST_TILE[kind], largest_tile(pixels, traits.context, traits.multiple))
+            tile = max(height, width)
+        elif wanted is None:
+            tile = min(LARGEST_TILE[kind], largest_tile(pixels, traits.context, traits.multiple))
+        else:
+            tile = min(wanted, largest_tile(layer, traits.context, traits.multiple))
         tile = max(traits.multiple, tile // traits.multiple * traits.multiple)
         window = min(height, tile + 2 * traits.context) * min(width, tile + 2 * traits.context)
         return tile, max(1, min(LARGEST_BATCH, math.ceil(width / tile), pixels // window))

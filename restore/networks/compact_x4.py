@@ -77,5 +77,6 @@ def traits(width: int = 48, depth: int = 12) -> Traits:
         exact=True,
         values_per_pixel=3 * width + 4 * out,
         macs_per_pixel=9 * (3 * width + depth * width**2 + width * out) + 25 * 3 * out,
+        macs_of_largest_layer=9 * width**2,
         float32=frozenset({"tail"}),
     )

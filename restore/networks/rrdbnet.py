@@ -37,6 +37,7 @@ def traits(num_feat: int, num_block: int, num_grow_ch: int, scale: int) -> Trait
         exact=False,
         values_per_pixel=(3 * 16 * num_feat + 4 * num_feat) // cells,
         macs_per_pixel=9 * (trunk + upsampling) // cells,
+        macs_of_largest_layer=9 * 16 * num_feat**2 // cells,
         multiple=unshuffle,
         float32=frozenset({"conv_last"}),
     )

@@ -26,5 +26,6 @@ def traits(num_feat: int, num_conv: int, upscale: int, act_type: str = "prelu") 
         exact=True,
         values_per_pixel=3 * num_feat + 3 * out,
         macs_per_pixel=9 * (3 * num_feat + num_conv * num_feat**2 + num_feat * out),
+        macs_of_largest_layer=9 * num_feat**2,
         float32=frozenset({f"body.{2 * num_conv + 2}"}),
     )

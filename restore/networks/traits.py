@@ -24,6 +24,9 @@ class Traits:
     macs_per_pixel: int
     """Multiply-accumulate operations for each pixel of the input."""
 
+    macs_of_largest_layer: int
+    """The part of ``macs_per_pixel`` that the most expensive single layer takes; work can be stopped between layers."""
+
     multiple: int = 1
     """Both sides of the input must be a multiple of this."""
 
