@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from restore import weights
+from restore import caches, checksums, weights
 from restore.catalog import Checkpoint
 from restore.errors import Cancelled, SettingsError, WeightsError
 from restore.progress import Position, Progress
@@ -54,7 +54,7 @@ def left_behind(home: Path) -> list[str]:
 
 def new_process() -> None:
     """Forget what this process knows about files, as a new one would."""
-    weights._digests.clear()
+    checksums._digests.clear()
 
 
 # --- downloads from the Hub
@@ -235,7 +235,7 @@ def test_a_broken_download_from_an_address_goes_on(hub: Hub, isolated: Path, ran
 
 def test_what_a_killed_process_left_is_used(hub: Hub, isolated: Path) -> None:
     entry = hub.checkpoint("model", DATA, repo=None, revision=None, url=hub.publish_url("model.pth", DATA))
-    kept = weights._url_file(entry).with_name("model.pth.incomplete")
+    kept = caches.own_file(entry).with_name("model.pth.incomplete")
     kept.parent.mkdir(parents=True)
     for length in (80_000, len(DATA)):
         kept.write_bytes(DATA[:length])
@@ -371,13 +371,13 @@ def test_a_checksum_is_computed_once_for_an_unchanged_file(hub: Hub, monkeypatch
     entry = hub.checkpoint("model", DATA)
     got = weights.obtain(entry, NONE)
     read: list[Path] = []
-    honest = weights._hash
+    honest = checksums.compute
 
     def spy(path: Path) -> str:
         read.append(path)
         return honest(path)
 
-    monkeypatch.setattr(weights, "_hash", spy)
+    monkeypatch.setattr(checksums, "compute", spy)
     new_process()
     assert weights.find(entry, NONE) == got
     assert read == []

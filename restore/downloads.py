@@ -1,0 +1,246 @@
+"""The published file of a checkpoint, downloaded from the pinned revision on the Hub or from the official address.
+
+``sources`` says where a checkpoint can be had. A download that broke off goes on where it stopped, and what arrived is
+kept only if its sha256 is the published one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from huggingface_hub import (
+    constants,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    is_offline_mode,
+)
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import WeakFileLock, tqdm  # type: ignore[attr-defined]
+
+from restore import caches, checksums
+from restore.catalog import Checkpoint
+from restore.errors import WeightsError
+from restore.transfers import Transfer
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 10.0  # to connect, and between two pieces of an answer
+RETRIES = 3  # of a broken download, in a row without a single new byte
+RETRY_SECONDS = 1.0
+
+# huggingface_hub reads its settings from the environment once, when it is imported; these two have no argument either.
+# Its pieces of 10 MiB are too coarse for a progress bar and for a stop button on a slow line, and a transfer by hf_xet
+# can be neither stopped nor resumed, where the plain HTTP one can.
+constants.DOWNLOAD_CHUNK_SIZE = 64 * 1024
+constants.HF_HUB_DISABLE_XET = True
+
+
+class SourceError(Exception):
+    """One source cannot give the file, but another one may; the message is a phrase about that source."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place that may have a file. ``fetch`` gives the file, downloaded and checked, and its sha256.
+
+    ``fetch`` raises ``SourceError`` if another source is worth trying, ``WeightsError`` if not, ``Cancelled`` when
+    stopped.
+    """
+
+    origin: str  # as the report calls it
+    place: str  # as a message names it
+    fetch: Callable[[Transfer], tuple[Path, str]]
+
+
+def sources(entry: Checkpoint) -> list[Source]:
+    """Where ``entry`` can be downloaded from, in the order to try; none for a model that is only in the package."""
+    found: list[Source] = []
+    if entry.repo is not None:
+        found.append(Source("hub", _hub_place(entry), partial(_from_hub, entry)))
+    if entry.url is not None:
+        found.append(Source("url", entry.url, partial(_from_url, entry)))
+    return found
+
+
+def offline() -> bool:
+    """Whether the environment forbids downloads."""
+    return is_offline_mode() or os.environ.get("HF_HUB_OFFLINE", "").upper() in constants.ENV_VARS_TRUE_VALUES
+
+
+def _endpoint() -> str:
+    return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
+
+
+def _hub_place(entry: Checkpoint) -> str:
+    kind = "" if entry.repo_type == "model" else f"{entry.repo_type}s/"
+    return f"{_endpoint()}/{kind}{entry.repo} (file {entry.hub_file}, revision {entry.revision})"
+
+
+def _from_hub(entry: Checkpoint, transfer: Transfer) -> tuple[Path, str]:
+    assert entry.repo is not None
+    endpoint, cache, place = _endpoint(), caches.hub_cache(), _hub_place(entry)
+    url = hf_hub_url(entry.repo, entry.hub_file, repo_type=entry.repo_type, revision=entry.revision, endpoint=endpoint)
+    try:
+        # hf_hub_download goes on asking a dead server for minutes: one question first, with one answer.
+        get_hf_file_metadata(url, timeout=TIMEOUT_SECONDS, endpoint=endpoint)
+        transfer.check()
+        file = hf_hub_download(
+            entry.repo,
+            entry.hub_file,
+            repo_type=entry.repo_type,
+            revision=entry.revision,
+            cache_dir=cache,
+            endpoint=endpoint,
+            etag_timeout=TIMEOUT_SECONDS,
+            tqdm_class=_bar(transfer),
+        )
+    except GatedRepoError as error:
+        raise WeightsError(
+            f"{entry.file} is in a gated repository, {place}: accept its conditions on that page, then set HF_TOKEN to "
+            "a token of your account and try again."
+        ) from error
+    except (httpx2.HTTPError, httpx2.InvalidURL, EntryNotFoundError, OSError) as error:
+        if _disk_error(error):
+            raise WeightsError(f"{entry.file} cannot be stored in {cache}: {error}.") from error
+        raise SourceError(f"{place}: {_reason(error)}") from error
+    path = Path(file)
+    digest = checksums.sha256_of(path)
+    _check(entry, path, digest, place)
+    return path, digest
+
+
+def _bar(transfer: Transfer) -> type[tqdm]:
+    """A progress bar for huggingface_hub that draws nothing, tells ``transfer`` and passes on its request to stop."""
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]
+            transfer.begin(options.get("initial") or 0, options.get("total"))
+
+        def update(self, n: float | None = 1) -> None:
+            transfer.add(int(n or 0))
+
+    return Bar
+
+
+def _from_url(entry: Checkpoint, transfer: Transfer) -> tuple[Path, str]:
+    assert entry.url is not None
+    target = caches.own_file(entry)
+    part = target.with_name(target.name + ".incomplete")
+    locks = caches.own_folder("locks")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        locks.mkdir(parents=True, exist_ok=True)
+        with WeakFileLock(locks / f"{entry.name}.lock"):
+            transfer.check()
+            found = caches.in_own_cache(entry)
+            if found is not None and (digest := checksums.intact(entry, found)) is not None:
+                return found, digest  # another process was quicker
+            try:
+                _receive(entry.url, part, transfer)
+                digest = checksums.compute(part)
+                _check(entry, part, digest, entry.url)
+                part.replace(target)
+            finally:
+                part.unlink(missing_ok=True)
+            checksums.remember(target, digest)
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        if _disk_error(error):
+            raise WeightsError(f"{entry.file} cannot be stored in {target.parent}: {error}.") from error
+        raise SourceError(f"{entry.url}: {_reason(error)}") from error
+    return target, digest
+
+
+def _receive(url: str, part: Path, transfer: Transfer) -> None:
+    """Download ``url`` into ``part``, going on from the bytes that it has; raises ``httpx2.HTTPError``.
+
+    A connection that broke is taken up again as long as that brings new bytes; one that never gave any is not.
+    """
+    broken = 0  # attempts in a row that brought nothing
+    alive = False
+    while True:
+        have = _size(part)
+        try:
+            _receive_once(url, part, have, transfer)
+            return
+        except httpx2.TransportError as error:
+            gained = _size(part) - have
+            alive = alive or gained > 0
+            broken = 0 if gained > 0 else broken + 1
+            if not alive or broken > RETRIES:
+                raise
+            logger.info("%s broke off after %d bytes (%s), going on from there", url, have + gained, error)
+            transfer.stop.wait(RETRY_SECONDS)
+            transfer.check()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _receive_once(url: str, part: Path, have: int, transfer: Transfer) -> None:
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    with httpx2.stream("GET", url, headers=headers, timeout=TIMEOUT_SECONDS, follow_redirects=True) as response:
+        if have and response.status_code == 416:  # nothing is left to get; the checksum says whether it is all
+            return
+        response.raise_for_status()
+        resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+        start = have if resumed else 0
+        length = response.headers.get("Content-Length", "")
+        transfer.begin(start, start + int(length) if length.isdigit() else None)
+        with part.open("ab" if resumed else "wb") as file:
+            for piece in response.iter_bytes():
+                transfer.add(len(piece))
+                file.write(piece)
+
+
+def _check(entry: Checkpoint, path: Path, digest: str, place: str) -> None:
+    """Raise ``WeightsError`` if ``path``, which came from ``place``, is not the published file, after removing it."""
+    if entry.sha256 and not checksums.is_published(entry, digest):
+        checksums.discard(path, digest)
+        raise WeightsError(
+            f"{entry.file} from {place} is not the published file and was removed (its sha256 is {digest}, not "
+            f"{entry.sha256}{'…' if len(entry.sha256) < 64 else ''}): try again later, or get the file from another "
+            "place and name its folder in RESTORE_WEIGHTS."
+        )
+
+
+def _reason(error: Exception) -> str:
+    """A phrase for a failed request."""
+    response = getattr(error, "response", None)
+    if isinstance(error, RepositoryNotFoundError):
+        return "there is no such repository, or it is private"
+    if isinstance(error, RevisionNotFoundError):
+        return "there is no such revision"
+    if isinstance(response, httpx2.Response):
+        if response.status_code in (404, 410):
+            return "there is no such file"
+        return f"the server answered with status {response.status_code}"
+    if isinstance(error, httpx2.TimeoutException):
+        return f"no answer within {TIMEOUT_SECONDS:.0f} seconds"
+    if isinstance(error, httpx2.ConnectError):
+        return f"no connection ({error})"
+    if isinstance(error, httpx2.InvalidURL | httpx2.UnsupportedProtocol):
+        return "that is not the address of a server"
+    if isinstance(error, EntryNotFoundError):  # what huggingface_hub makes of a server that stopped to answer
+        return "no connection"
+    return f"the download broke off ({error})"
+
+
+def _disk_error(error: Exception) -> bool:
+    return isinstance(error, OSError) and not isinstance(error, httpx2.HTTPError) and error.errno is not None
