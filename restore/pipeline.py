@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from restore.errors import LimitError, ResourceError, RestoreError
+from restore.errors import LimitError, ResourceError, RestoreError, SettingsError
 from restore.frame import Frame
 from restore.inference import memory
 from restore.inference.engine import Engine
@@ -27,6 +27,8 @@ from restore.stages import Stage, parse_steps, recipe
 from restore.version import __version__
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BYTES_PER_PIXEL = 28
 """Memory that a pixel of a result takes at the peak: float32 colours, their integers, and what the encoder holds."""
@@ -46,12 +48,13 @@ def restore_image(
 
     ``steps`` are settings objects or dicts, in any order, or a recipe; ``[]`` only changes the format. The format of
     ``target`` is that of its suffix. Everything that can be refused is refused before the picture is decoded, and the
-    result appears under its name only when it is whole. Raises ``RestoreError`` kinds only; ``progress`` can stop it.
+    result appears under its name only when it is whole. Raises ``RestoreError`` kinds only, and what the listener of
+    ``progress`` raises; ``progress`` can stop it.
     """
     began = time.monotonic()
-    source, target = Path(source), Path(target)
-    settings = load_settings() if settings is None else settings
-    engine = Engine.start(settings, Progress() if progress is None else progress)
+    source, target = _path("source", source), _path("target", target)
+    settings = _given("settings", settings, Settings) or load_settings()
+    engine = Engine.start(settings, _given("progress", progress, Progress) or Progress())
     stages = parse_steps(steps)
 
     info = probe_image(source, settings)
@@ -62,7 +65,7 @@ def restore_image(
     image = read_image(source, settings)
 
     with _memory_in_words():
-        frame, reports = _run_chain(stages, _to_frame(image), engine)
+        frame, reports = _run_chain(stages, _to_frame(image, with_fill=bool(stages)), engine)
         engine.progress.check()
         result = _to_image(frame, image)
     chain = recipe(stages)
@@ -82,6 +85,19 @@ def restore_image(
         dropped=(*image.losses, *written.dropped),
         warnings=tuple(engine.warnings),
     )
+
+
+def _path(name: str, value: object) -> Path:
+    if not isinstance(value, str | Path):
+        raise SettingsError(f"The {name} is {value!r}: give the path of a file as text or as a pathlib.Path.")
+    return Path(value)
+
+
+def _given(name: str, value: object, kind: type[T]) -> T | None:
+    """``value`` if it is of this kind or ``None``; raises ``SettingsError`` for anything else."""
+    if value is None or isinstance(value, kind):
+        return value
+    raise SettingsError(f"The argument {name} is {value!r}: give a restore.{kind.__name__}, or nothing.")
 
 
 def _plan_sizes(stages: Sequence[Stage], width: int, height: int, settings: Settings) -> list[tuple[int, int]]:
@@ -143,13 +159,13 @@ def _run_chain(stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[F
     return frame, reports
 
 
-def _to_frame(image: Image) -> Frame:
-    """The picture as stages want it: three channels, float32, colour also where nothing can be seen."""
+def _to_frame(image: Image, *, with_fill: bool) -> Frame:
+    """The picture as stages want it: three channels, float32; ``with_fill``, colour also where nothing can be seen."""
     full = float(np.iinfo(image.pixels.dtype).max)
     pixels = torch.from_numpy(image.pixels.astype(np.float32)).div_(full).permute(2, 0, 1)
     alpha = None if image.alpha is None else torch.from_numpy(image.alpha.astype(np.float32)).div_(full)
     pixels = pixels.expand(3, -1, -1)
-    if alpha is not None:
+    if alpha is not None and with_fill:
         pixels = fill_transparent(pixels, alpha)
     return Frame(pixels, alpha, bits=8 * image.pixels.dtype.itemsize)
 

@@ -262,6 +262,19 @@ def test_residency_makes_once_and_stays_within_its_bound() -> None:
     assert len(cache) == 2
 
 
+def test_whoever_waits_for_a_network_can_give_up() -> None:
+    cache = Residency(max_bytes=10**6)
+    progress = Progress()
+    threading.Timer(0.3, progress.cancel).start()
+    with cache.lease("a", lambda: nn.Linear(2, 2)):
+        began = time.monotonic()
+        with pytest.raises(Cancelled), cache.lease("a", lambda: nn.Linear(2, 2), progress.check):
+            pass
+        assert time.monotonic() - began < 2
+    with cache.lease("a", lambda: nn.Linear(2, 2), progress.check) as network:
+        assert isinstance(network, nn.Linear)
+
+
 def test_a_network_that_cannot_be_made_leaves_no_trace() -> None:
     cache = Residency(max_bytes=1)
 

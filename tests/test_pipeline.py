@@ -190,6 +190,58 @@ def test_memory_that_runs_out_half_way_is_said_in_words(
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (None, "b.png", []),
+        (3, "b.png", []),
+        (b"a.png", "b.png", []),
+        ("a.png", ["b.png"], []),
+        ("a.png", "b.png", None),
+        ("a.png", "b.png", [{"stage": []}]),
+        ("a.png", "b.png", [{"stage": "upscale", "scale": None}]),
+        ("a.png", "b.png", [], print),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_said_in_words(arguments: tuple) -> None:
+    with pytest.raises(restore.SettingsError):
+        restore.restore_image(*arguments)
+    with pytest.raises(restore.SettingsError, match="settings"):
+        restore.restore_image("a.png", "b.png", [], settings=5)  # type: ignore[arg-type]
+    with pytest.raises(restore.SettingsError, match="float8"):
+        restore.restore_image(__file__, "b.png", [BUILT_IN], settings=restore.Settings(precision="float8"))
+
+
+def test_an_empty_chain_leaves_hidden_pixels_alone(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (30, 20, 4), dtype=np.uint8)
+    picture[:15, :, 3] = 0
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    restore.restore_image(tmp_path / "a.png", tmp_path / "b.png", [], settings=CPU)
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "b.png")), picture)
+
+
+def test_a_failure_that_somebody_keeps_does_not_keep_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exception keeps the frames that it came through; a network that they held would be lost to all later work."""
+    source = tmp_path / "a.png"
+    Image.fromarray(photo()).save(source)
+    with monkeypatch.context() as patch:
+        patch.setattr("restore.inference.resample._resize_channel", lambda *_: (_ for _ in ()).throw(MemoryError()))
+        with pytest.raises(restore.ResourceError) as kept:
+            restore.restore_image(source, tmp_path / "b.png", [{**BUILT_IN, "scale": 3}], settings=CPU)
+    done = threading.Thread(
+        target=restore.restore_image,
+        args=(source, tmp_path / "c.png", [{**BUILT_IN, "scale": 3}]),
+        kwargs={"settings": CPU},
+        daemon=True,
+    )
+    done.start()
+    done.join(timeout=60)
+    assert kept.value
+    assert (tmp_path / "c.png").exists()
+
+
 @pytest.mark.parametrize("name", ["text.png", "empty.png", "missing.png", "folder.png", "cut.png"])
 def test_what_is_no_picture_is_refused_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     source = tmp_path / name

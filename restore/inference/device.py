@@ -59,4 +59,8 @@ def fast_precision(device: torch.device) -> torch.dtype:
 
 def choose_precision(settings: Settings, device: torch.device) -> torch.dtype:
     """The precision for the body of a network on ``device``: what the settings say, or the fast one."""
-    return fast_precision(device) if settings.precision == "auto" else PRECISIONS[settings.precision]
+    if settings.precision == "auto":
+        return fast_precision(device)
+    if settings.precision not in PRECISIONS:
+        raise SettingsError(f"There is no precision {settings.precision!r}: use auto, {', '.join(PRECISIONS)}.")
+    return PRECISIONS[settings.precision]

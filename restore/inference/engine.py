@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from restore.inference.device import choose_device
+from restore.inference.device import choose_device, choose_precision
 from restore.progress import Progress
 from restore.settings import Settings
 
@@ -25,8 +25,10 @@ class Engine:
 
     @classmethod
     def start(cls, settings: Settings, progress: Progress) -> Engine:
-        """An engine on the device that the settings name; raises ``SettingsError`` for one that is not there."""
-        return cls(settings, progress, choose_device(settings))
+        """An engine on the device that the settings name; raises ``SettingsError`` where it or the precision is not."""
+        device = choose_device(settings)
+        choose_precision(settings, device)
+        return cls(settings, progress, device)
 
     def warn(self, message: str) -> None:
         """Put ``message`` into the report, once."""

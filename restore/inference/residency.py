@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+WAIT_SECONDS = 0.1
+
 
 @dataclass
 class _Entry:
@@ -33,18 +35,27 @@ class Residency:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()
 
     @contextmanager
-    def lease(self, key: Hashable, make: Callable[[], nn.Module]) -> Iterator[nn.Module]:
-        """The network of ``key``, made if it is not resident, for one user at a time; others wait for it."""
+    def lease(
+        self, key: Hashable, make: Callable[[], nn.Module], check: Callable[[], None] = lambda: None
+    ) -> Iterator[nn.Module]:
+        """The network of ``key``, made if it is not resident, for one user at a time; others wait for it.
+
+        While waiting, ``check`` is called several times a second; it may raise to give up.
+        """
         with self._lock:
             entry = self._entries.setdefault(key, _Entry())
             self._entries.move_to_end(key)
             entry.users += 1
         try:
-            with entry.lock:
+            while not entry.lock.acquire(timeout=WAIT_SECONDS):
+                check()
+            try:
                 if entry.network is None:
                     entry.network = make()
                     entry.size = size_of(entry.network)
                 yield entry.network
+            finally:
+                entry.lock.release()
         finally:
             with self._lock:
                 entry.users -= 1

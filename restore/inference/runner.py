@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,24 +86,29 @@ class Runner:
         height, width = picture.shape[1] * self.scale, picture.shape[2] * self.scale
         result: Tensor | None = None
         top = 0
-        for band in self.bands(picture, bits, meter):
-            if band.shape[1] == height:
-                result = band
-                continue
-            if result is None:
-                result = blank(height, width)
-            result[:, top : top + band.shape[1]] = band
-            top += band.shape[1]
+        with closing(self.bands(picture, bits, meter)) as bands:
+            for band in bands:
+                if band.shape[1] == height:
+                    result = band
+                    continue
+                if result is None:
+                    result = blank(height, width)
+                result[:, top : top + band.shape[1]] = band
+                top += band.shape[1]
         assert result is not None
         return result
 
-    def bands(self, picture: Tensor, bits: int, meter: Meter) -> Iterator[Tensor]:
-        """The same as ``enlarge``, band by band from top to bottom. ``bits`` is the depth of the source."""
+    def bands(self, picture: Tensor, bits: int, meter: Meter) -> Generator[Tensor]:
+        """The same as ``enlarge``, band by band from top to bottom. ``bits`` is the depth of the source.
+
+        The network is held until the last band or until the generator is closed: use it inside ``contextlib.closing``.
+        """
         start, rows = meter.done, 0
         try:
-            for band in self._bands(picture, self._precision_for(bits), meter):
-                yield band
-                rows += band.shape[1]
+            with closing(self._bands(picture, self._precision_for(bits), meter)) as bands:
+                for band in bands:
+                    yield band
+                    rows += band.shape[1]
         except _NotFinite as error:
             self.engine.warn(
                 f"{self.source.name} gave numbers that are not finite in {error}; it was run in float32 instead."
@@ -111,10 +116,11 @@ class Runner:
             self._float32_only = True
             meter.done = start
             skip = rows
-            for band in self._bands(picture, torch.float32, meter):
-                if skip < band.shape[1]:
-                    yield band[:, skip:]
-                skip = max(0, skip - band.shape[1])
+            with closing(self._bands(picture, torch.float32, meter)) as bands:
+                for band in bands:
+                    if skip < band.shape[1]:
+                        yield band[:, skip:]
+                    skip = max(0, skip - band.shape[1])
 
     def _precision_for(self, bits: int) -> torch.dtype:
         dtype = choose_precision(self.engine.settings, self.engine.device)
@@ -150,7 +156,8 @@ class Runner:
         device = self.engine.device
         key = self.source.key, str(device), dtype
         with ExitStack() as stack:
-            network = stack.enter_context(RESIDENT.lease(key, lambda: self.source.open(device, dtype)))
+            check = self.engine.progress.check
+            network = stack.enter_context(RESIDENT.lease(key, lambda: self.source.open(device, dtype), check))
             if device.type == "cpu":
                 stack.enter_context(allocator.reuse())
             layers = len(precision.leaves(network))
@@ -183,7 +190,7 @@ class Runner:
 
             yield forward
 
-    def _bands(self, picture: Tensor, dtype: torch.dtype, meter: Meter) -> Iterator[Tensor]:
+    def _bands(self, picture: Tensor, dtype: torch.dtype, meter: Meter) -> Generator[Tensor]:
         traits = self.source.traits
         _, height, width = picture.shape
         padded = _pad(picture, traits.multiple)

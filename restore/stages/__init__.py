@@ -26,7 +26,7 @@ def _parse_step(step: object, position: int) -> Stage:
         raise SettingsError(f'Step {position} must be an object such as {{"stage": "upscale"}}, not {step!r}.')
     values = dict(step)
     name = values.pop("stage", None)
-    if name not in STAGES:
+    if not isinstance(name, str) or name not in STAGES:
         raise SettingsError(f"Step {position} has no known stage ({name!r}): use one of {', '.join(STAGES)}.")
     kind = STAGES[name]
     known = [field.name for field in fields(kind)]

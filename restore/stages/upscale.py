@@ -7,7 +7,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
 import torch
@@ -48,7 +50,8 @@ def parse_target(text: str) -> tuple[int, int]:
 
 
 def _number(name: str, value: object, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+    # NumPy's numbers are welcome; they are Real but not float.
+    if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
         raise SettingsError(f"{name} is {value!r}: give a number from {low:g} to {high:g}.")
 
 
@@ -79,6 +82,10 @@ class Upscale:
         _number("scale", self.scale, 1, LARGEST_SCALE)
         _number("denoise", self.denoise, 0, 1)
         _number("strength", self.strength, 0, 1)
+        for name in ("scale", "denoise", "strength"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float):
+                object.__setattr__(self, name, float(value))
         if self.target is not None:
             if not isinstance(self.target, str):
                 raise SettingsError(f"target is {self.target!r}: give a size such as '3840x2160', or nothing.")
@@ -191,4 +198,5 @@ def enlarge(runner: Runner, picture: Tensor, bits: int, passes: int, size: tuple
     source = picture.shape[1] * runner.scale, picture.shape[2] * runner.scale
     if source == size:
         return runner.enlarge(picture, bits, meter)
-    return lanczos_bands(runner.bands(picture, bits, meter), source, size)
+    with closing(runner.bands(picture, bits, meter)) as bands:
+        return lanczos_bands(bands, source, size)
