@@ -281,6 +281,21 @@ def test_small_and_odd_sizes_work(tmp_path: Path, shape: tuple[int, int]) -> Non
         assert np.abs(back.pixels.astype(int) - image.pixels).max() <= 8
 
 
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_narrow_noise_goes_through_png_bit_for_bit(tmp_path: Path, dtype: Any, channels: int, alpha: bool) -> None:
+    """What no filter and no deflate can make smaller, with a filter byte for every few samples."""
+    source = np.random.default_rng(5)
+    for width, height in ((1, 200), (1, 30_000), (2, 500), (2, 9000), (4, 1000), (4, 7)):
+        samples = source.integers(0, np.iinfo(dtype).max + 1, (height, width, channels + alpha), dtype)
+        image = Image(samples[..., :channels], samples[..., channels] if alpha else None, "PNG")
+        write_image(image, tmp_path / "a.png", settings=SETTINGS)
+        back = read_image(tmp_path / "a.png", SETTINGS)
+        assert np.array_equal(back.pixels, image.pixels)
+        assert back.alpha is None if image.alpha is None else np.array_equal(back.alpha, image.alpha)
+
+
 def test_png_of_few_bits(tmp_path: Path) -> None:
     """1, 2 and 4 bits, grey and palette, with a transparent level: written by hand, as no library here writes them
     all."""

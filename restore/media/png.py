@@ -111,8 +111,13 @@ def encode(
     recipe: str | None = None,
 ) -> bytes:
     """Encode grey or RGB ``pixels`` (H, W, 1 or 3), 8 or 16 bits, with ``alpha`` (H, W). ``recipe`` has to be ASCII."""
+    samples = join_alpha(pixels, alpha)
+    # Rows with their filter bytes, blocks that deflate could not make smaller, and heads of chunks. imagecodecs' own
+    # guess leaves the filter bytes out, which in narrow pictures are much.
+    raw = samples.nbytes + len(samples)
+    room = raw + raw // 256 + 4096
     # Level 6 with all filters is what libpng's own authors use for photographs.
-    picture = bytes(imagecodecs.png_encode(join_alpha(pixels, alpha), 6, filter=imagecodecs.PNG.FILTER.ALL))
+    picture = bytes(imagecodecs.png_encode(samples, 6, filter=imagecodecs.PNG.FILTER.ALL, out=room))
     extra = b""
     if icc_profile:
         extra += _pack(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc_profile))
