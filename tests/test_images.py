@@ -296,6 +296,22 @@ def test_narrow_noise_goes_through_png_bit_for_bit(tmp_path: Path, dtype: Any, c
         assert back.alpha is None if image.alpha is None else np.array_equal(back.alpha, image.alpha)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_noise_goes_through_jpeg_at_any_quality_without_a_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], channels: int
+) -> None:
+    noise = np.random.default_rng(6).integers(0, 256, (200, 300, channels), np.uint8)
+    for quality in (1, 80, 94, 95, 100):
+        image = Image(noise, None, "PNG", exif=exif_block(ImageDescription="x" * 60_000))
+        write_image(image, tmp_path / "a.jpg", quality=quality, settings=SETTINGS)
+        back = read_image(tmp_path / "a.jpg", SETTINGS)
+        assert np.abs(back.pixels.astype(int) - noise).mean() < {1: 90, 80: 25, 94: 8, 95: 8, 100: 2}[quality]
+    assert capfd.readouterr() == ("", "")
+    write_image(Image(chart(), None, "PNG"), tmp_path / "b.jpg", settings=SETTINGS)
+    with Pillow.open(tmp_path / "b.jpg") as seen:
+        assert seen.info["progressive"]
+
+
 def test_png_of_few_bits(tmp_path: Path) -> None:
     """1, 2 and 4 bits, grey and palette, with a transparent level: written by hand, as no library here writes them
     all."""

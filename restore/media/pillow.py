@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, WebPImagePlugin
+from PIL import AvifImagePlugin, BmpImagePlugin, GifImagePlugin, ImageFile, JpegImagePlugin, WebPImagePlugin
 from PIL import Image as PillowImage
 
 from restore.media.colour import cmyk_to_rgb
@@ -94,7 +94,7 @@ def encode(
     picture = PillowImage.fromarray(samples)
     options: dict[str, Any] = {"icc_profile": icc_profile, "exif": exif}
     if kind == "JPEG":
-        options |= {"quality": quality, "subsampling": 0, "optimize": True, "progressive": True, "dpi": dpi or (0, 0)}
+        options |= {"quality": quality, "subsampling": 0, "dpi": dpi or (0, 0)}
         options["exif"] = PREFIX + exif if exif else b""
     elif kind == "WEBP":
         options |= {"quality": quality, "method": 4}
@@ -104,6 +104,24 @@ def encode(
         options = {"dpi": dpi} if dpi else {}
     if mode == "LA" or (mode == "L" and kind == "WEBP"):
         picture = picture.convert("RGBA" if mode == "LA" else "RGB")
+    if kind == "JPEG":
+        return _small_jpeg(picture, options)
+    return _saved(picture, kind, options)
+
+
+def _small_jpeg(picture: PillowImage.Image, options: Mapping[str, Any]) -> bytes:
+    """A progressive JPEG with the best Huffman tables, or a plain one where Pillow's encoder could not hold that."""
+    plain = _saved(picture, "JPEG", options)
+    # libjpeg has to put such a file out in one go, and Pillow's buffer for it is a guess that falls short of very
+    # detailed pictures; libjpeg then complains on the terminal as well. It never comes out larger than the plain one.
+    guess = picture.width * picture.height * (2 if options["quality"] >= 95 else 1)
+    described = sum(len(options[name] or b"") for name in ("exif", "icc_profile"))
+    if len(plain) - described > max(guess, ImageFile.MAXBLOCK):
+        return plain
+    return _saved(picture, "JPEG", {**options, "optimize": True, "progressive": True})
+
+
+def _saved(picture: PillowImage.Image, kind: str, options: Mapping[str, Any]) -> bytes:
     buffer = io.BytesIO()
     # Never straight into the file: Pillow's encoders then write past Python and forget why they failed.
     picture.save(buffer, kind, **{name: value for name, value in options.items() if value is not None})
