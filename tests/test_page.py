@@ -295,14 +295,25 @@ def test_what_is_no_picture_gets_one_sentence(server: Server, visit: Callable[[]
     toast = page.get_by_test_id("toast-body")
     expect(toast).to_contain_text("There is no picture yet: choose one first.")
 
+    Image.linear_gradient("L").resize((20, 10)).save(tmp_path / "small.png")
+    give_picture(page, tmp_path / "small.png")
+    choose(page, "Model", "Built-in")
+    page.locator("#run").click()
+    page.locator("#slider").wait_for(timeout=WORK_MILLISECONDS)
+    folders = server.folders()
+
     (tmp_path / "letter.png").write_text("Dear all,\n" * 20)
     give(page, tmp_path / "letter.png")
     expect(page.locator("#facts").get_by_role("alert")).to_contain_text("letter.png is not a picture")
     page.locator("#run").click()
-    expect(toast).to_contain_text("letter.png is not a picture")
+    expect(toast.last).to_contain_text("letter.png is not a picture")
+    # Nothing of the run before stays, which would look like what came of this file.
+    expect(page.locator("#status").get_by_role("alert")).to_contain_text("letter.png is not a picture")
+    for element in ("#slider", "#download", "#report-file", "#report"):
+        expect(page.locator(element)).to_be_hidden()
     assert "Traceback" not in page.content()
     assert "Traceback" not in server.log.read_text()
-    assert server.folders() == []
+    assert server.folders() == folders
     expect(page.locator("#run")).to_be_enabled()
 
     (tmp_path / "huge.png").write_bytes(bytes(31 * 2**20))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -181,7 +181,7 @@ def build_image_tab(desk: Desk, settings: Settings) -> None:
     def show_target(name: str) -> Update:
         return {scale: gr.Slider(interactive=name == BY_SCALE)}
 
-    def prepare(file: Mapping[str, Any] | None) -> Update:
+    def prepare(file: Mapping[str, Any] | None) -> Iterator[Update]:
         """Refuse at once what can be refused, not after a wait in the queue."""
         try:
             if file is None:
@@ -189,8 +189,11 @@ def build_image_tab(desk: Desk, settings: Settings) -> None:
             path = Path(file["path"])
             images.probe_image(path, settings)
         except Exception as error:
-            raise to_gradio_error(error) from None
-        return {source: path, **panel.empty(WAITING), **buttons(at_work=True)}
+            # In the panel as well: the result of the run before would seem to be that of this one.
+            failure = to_gradio_error(error)
+            yield panel.failed(failure)
+            raise failure from None
+        yield {source: path, **panel.empty(WAITING), **buttons(at_work=True)}
 
     async def run_upload(
         path: Path,
