@@ -7,14 +7,15 @@ help and the list of models come at once.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -37,9 +38,37 @@ STOPPED = 128  # plus the number of the signal, as a shell has it: 130 after Ctr
 DEFAULT_STEPS: Sequence[Mapping[str, Any]] = ({"stage": "upscale", "model": "auto"},)
 
 
+class Unheard(OutputError):
+    """Standard output takes no more; unlike a file that cannot be written, this concerns every picture."""
+
+
 def say(message: str) -> None:
     """One line for the person at the terminal, above the bar that is being drawn."""
-    tqdm.write(f"restore: {message}", file=sys.stderr)
+    with suppress(OSError):  # nobody is left to be told, and the exit code is still to be the right one
+        tqdm.write(f"restore: {message}", file=sys.stderr)
+
+
+def put(text: str = "", end: str = "\n") -> None:
+    """Write ``text`` to standard output at once; raises ``Unheard``, or ``BrokenPipeError`` if its reader has gone."""
+    try:
+        print(text, end=end, flush=True)
+    except OSError as error:
+        # What is still in the buffer would be tried again when the process ends.
+        with suppress(io.UnsupportedOperation):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise Unheard(f"Standard output cannot be written to: {error.strerror}.") from error
+
+
+def open_streams() -> None:
+    """Make standard output and error usable where they are closed, and able to name any file."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # This also takes the descriptor, which the next file would get and with it what C libraries print.
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (open until the process ends)
+        # A file name need not be text in the terminal's encoding; it is to come out as it went in.
+        getattr(sys, name).reconfigure(errors="surrogateescape")
 
 
 class Lines(logging.Handler):
@@ -121,7 +150,11 @@ class Stop:
 
 @contextmanager
 def stoppable(progress: Progress) -> Iterator[Stop]:
-    """Let the first SIGINT or SIGTERM ask ``progress`` to stop; a second one ends the process at once."""
+    """Let the first SIGINT or SIGTERM ask ``progress`` to stop.
+
+    A second one raises ``KeyboardInterrupt`` where the program just is, so that it tidies up at least; a third one ends
+    the process whatever it does.
+    """
     stop = Stop()
     # A signal that the parent had ignored (nohup, a job in the background) stays ignored.
     ours = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) is not signal.SIG_IGN]
@@ -130,7 +163,12 @@ def stoppable(progress: Progress) -> Iterator[Stop]:
         stop.signal = number
         progress.cancel()
         for each in ours:
+            signal.signal(each, insist)
+
+    def insist(number: int, frame: FrameType | None) -> None:
+        for each in ours:
             signal.signal(each, signal.SIG_DFL)
+        raise KeyboardInterrupt
 
     before = {number: signal.signal(number, ask) for number in ours}
     try:
@@ -153,7 +191,7 @@ def read_steps(text: str) -> list[Any] | dict[str, Any]:
         path = Path(text.removeprefix("@"))
         where = str(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")  # Windows begins text files with a byte-order mark
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is not text"
             raise SettingsError(
@@ -202,70 +240,104 @@ class Job:
         finally:
             self.bars.close()
         if not self.quiet:
-            print(target, flush=True)
+            put(str(target))
         return report.to_dict()
 
 
 def write_report(path: Path | None, data: Mapping[str, Any]) -> None:
     """Write ``data`` as JSON to ``path``, if there is one; raises ``OutputError``."""
-    from restore.media.atomic import replacing
+    from restore.report import write_json
+
+    if path is not None:
+        write_json(path, data)
+
+
+def check_report(path: Path | None, taken: Iterable[Path]) -> None:
+    """Refuse, before the long work, a report that could not be written or would replace one of ``taken``.
+
+    Raises ``OutputError`` and ``SettingsError``.
+    """
+    from restore.media.atomic import check_target
 
     if path is None:
         return
-    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    with replacing(path) as file:
-        # A file name that is not text becomes an escape that JSON knows.
-        file.write_text(text, encoding="utf-8", errors="backslashreplace")
+    if os.path.realpath(path) in {os.path.realpath(each) for each in taken}:
+        raise SettingsError(f"The report would replace {path}: give another name after --report.")
+    check_target(path)
 
 
 def run_file(job: Job, source: Path, target: Path, report: Path | None) -> int:
     """Restore one picture."""
-    from restore.folders import result_name
+    from restore.folders import are_one, is_folder, result_name
 
-    if target.is_dir():
+    if is_folder(target):
         target = target / result_name(source)
-    if target.resolve() == source.resolve():
+    if are_one(target, source):
         raise SettingsError(f"The result would replace {source} itself: give another name.")
+    check_report(report, (source, target))
     write_report(report, job.restore(source, target))
     return OK
 
 
 def run_folder(job: Job, source: Path, target: Path, report: Path | None) -> int:
     """Restore every picture below ``source`` into ``target``, going on past those that fail."""
-    from restore.folders import assign, pictures
+    from restore.folders import are_one, assign, is_folder, is_there, list_pictures
 
-    if target.exists() and not target.is_dir():
+    if is_there(target) and not is_folder(target):
         raise SettingsError(f"{source} is a folder and {target} is not: give a folder for the results.")
-    leave_out = target if target.resolve() != source.resolve() else None
-    tasks = assign(pictures(source, leave_out), source, target)
-    rows: list[Mapping[str, Any]] = []
-    failures: list[str] = []
-    made: list[Path] = []
+    listing = list_pictures(source, leave_out=None if are_one(target, source) else target)
+    tasks = assign(listing.pictures, source, target)
+    done = Done()
     try:
+        done.made += make_folder(target)
+        check_report(report, [source, *(path for task in tasks for path in (task.source, task.target))])
+        for folder, problem in listing.unreadable.items():
+            done.fail(folder, problem)
         for number, task in enumerate(tasks, start=1):
             job.bars.label = f"[{number}/{len(tasks)}] {task.source.name}"
             try:
-                rows.append(run_task(job, task, made))
-            except (Cancelled, SettingsError):  # settings are the same for every picture
+                done.rows.append(run_task(job, task, done.made))
+            except (Cancelled, SettingsError, Unheard):  # these concern every picture
                 raise
             except RestoreError as error:
-                failures.append(f"{task.source}: {error}")
-                problem = {"kind": type(error).__name__, "message": str(error)}
-                rows.append({"source": str(task.source), "error": problem})
+                done.fail(task.source, error)
     except Cancelled as error:
-        done = len(rows) - len(failures)
-        raise Cancelled(f"Stopped: {done} of {len(tasks)} pictures are finished, no other was written.") from error
+        raise Cancelled(f"Stopped: {done.good} of {len(tasks)} pictures are finished, no other was written.") from error
     finally:
-        for folder in reversed(made):
-            if not any(folder.iterdir()):
-                folder.rmdir()
-        if rows:
-            write_report(report, {"files": rows})
-        for failure in failures:
+        try:
+            if done.rows:
+                write_report(report, {"files": done.rows})
+        finally:
+            done.end()
+    if done.failures:
+        failed = f"{len(tasks) - done.good} of {len(tasks)} pictures failed"
+        closed = f"; folders that cannot be read: {len(listing.unreadable)}" if listing.unreadable else ""
+        say(f"{failed}{closed}.")
+    return FAILED if done.failures else OK
+
+
+@dataclass
+class Done:
+    """What became of a folder so far: the rows of its report, what failed, and the folders that were made for it."""
+
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    made: list[Path] = field(default_factory=list)
+
+    @property
+    def good(self) -> int:
+        return len(self.rows) - len(self.failures)
+
+    def fail(self, source: Path, error: RestoreError) -> None:
+        """Note that ``source`` was not restored."""
+        self.failures.append(f"{source}: {error}")
+        self.rows.append({"source": str(source), "error": {"kind": type(error).__name__, "message": str(error)}})
+
+    def end(self) -> None:
+        """Say what failed, and remove the folders that were made and stayed empty."""
+        remove_empty(self.made[::-1])
+        for failure in self.failures:
             say(failure)
-    if failures:
-        say(f"{len(failures)} of {len(tasks)} pictures failed.")
-    return FAILED if failures else OK
 
 
 def run_task(job: Job, task: Task, made: list[Path]) -> dict[str, Any]:
@@ -278,20 +350,32 @@ def run_task(job: Job, task: Task, made: list[Path]) -> dict[str, Any]:
     return job.restore(task.source, task.target) | {"source": str(task.source), "target": str(task.target)}
 
 
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove those of ``folders`` that are there and have nothing in them."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def make_folder(folder: Path) -> list[Path]:
     """Make ``folder`` with its parents; those that were not there before, outermost first. Raises ``OutputError``."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    from restore.folders import is_there
+
+    missing = [path for path in (folder, *folder.parents) if not is_there(path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        remove_empty(missing)
         raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     return missing[::-1]
 
 
 def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
     """The command ``run``."""
-    from restore.media.atomic import check_target
+    from restore.folders import is_folder
 
+    if not arguments.source or not arguments.target:  # pathlib takes no name for the current folder
+        raise SettingsError("The name of IN or OUT is empty: give a picture or a folder for each.")
     source, target = Path(arguments.source), Path(arguments.target)
     report = None if arguments.report is None else Path(arguments.report)
     settings = load_settings()
@@ -300,11 +384,7 @@ def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
     if arguments.precision is not None:
         settings = replace(settings, precision=arguments.precision)
     job = Job(chosen_steps(arguments), settings, progress, bars, arguments.quiet)
-    if report is not None:
-        if report.resolve() in (source.resolve(), target.resolve()):
-            raise SettingsError(f"The report would replace {report}: give another name after --report.")
-        check_target(report)  # before the work, which may take long
-    return (run_folder if source.is_dir() else run_file)(job, source, target, report)
+    return (run_folder if is_folder(source) else run_file)(job, source, target, report)
 
 
 # --- models and fetch ------------------------------------------------------------------------------------------------
@@ -357,7 +437,7 @@ def models(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int
     settings = load_settings()
     rows = [describe(entry, settings) for entry in catalog.checkpoints().values()]
     if arguments.json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        put(json.dumps(rows, indent=2, ensure_ascii=False))
         return OK
     table = [("NAME", "STAGES", "SCALE", "SIZE", "ON DISK", "LICENCE")]
     for row in rows:
@@ -367,7 +447,7 @@ def models(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int
         table.append((row["name"], ", ".join(row["stages"]) or "-", scale, size, on_disk(row), licence))
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:
-        print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
+        put("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
     for row in rows:
         if row["problem"]:
             say(row["problem"])
@@ -402,7 +482,7 @@ def fetch(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
         finally:
             bars.close()
         if not arguments.quiet:
-            print(found.path, flush=True)
+            put(str(found.path))
             if not entry.commercial:
                 say(f"{entry.name} must not be used commercially ({entry.licence}).")
     for failure in failures:
@@ -419,6 +499,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         say(f"{message}; see {self.prog} --help")
         sys.exit(USAGE)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End after --help or --version, whose text is still in the buffer."""
+        try:
+            put(end="")
+        except Unheard as error:
+            say(str(error))
+            status = FAILED
+        except BrokenPipeError:
+            status = FAILED
+        super().exit(status, message)
 
 
 RUN_HELP = """\
@@ -468,7 +559,7 @@ def parser() -> Parser:
     one.add_argument("--model", metavar="NAME", help="short for one upscale with this model; see `models` (auto)")
     one.add_argument("--scale", type=float, metavar="N", help="short for one upscale, N times as large, 1 to 8 (4)")
     one.add_argument("--report", metavar="FILE", help="write what was done, with which models and how long, as JSON")
-    one.add_argument("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps (auto)")
+    one.add_argument("--device", type=str.lower, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps (auto)")
     one.add_argument("--precision", choices=PRECISIONS, help="arithmetic of the networks (auto)")
     one.add_argument("--quiet", action="store_true", help="say nothing but errors")
 
@@ -484,9 +575,7 @@ def parser() -> Parser:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command in ``words`` (those of the process by default); the exit code."""
-    # A file name need not be text in the terminal's encoding; it is to come out as it went in.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+    open_streams()
     arguments = parser().parse_args(words)
     bars = Bars()
     progress = Progress(bars if sys.stderr.isatty() and not arguments.quiet else None)
@@ -494,11 +583,12 @@ def main(words: Sequence[str] | None = None) -> int:
     with stoppable(progress) as stop, logging_to(lines):
         try:
             code: int = arguments.run(arguments, progress, bars)
-            sys.stdout.flush()
             return code
         except BrokenPipeError:  # whoever read our output has gone, as `head` does; nobody is left to be told
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
+        except KeyboardInterrupt:
+            say("Stopped at once.")
+            return STOPPED + (stop.signal or signal.SIGINT)
         except Exception as error:
             if arguments.debug:
                 raise

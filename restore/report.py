@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from restore.errors import OutputError
+from restore.media.atomic import replacing, unwritable
+
 
 @dataclass(frozen=True)
 class ModelUse:
@@ -76,8 +79,25 @@ class Report:
         return data
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        return _as_json(self.to_dict())
 
-    def write(self, path: Path) -> None:
-        """Write the JSON to ``path``."""
-        path.write_text(self.to_json() + "\n", encoding="utf-8")
+    def write(self, path: str | Path) -> None:
+        """Write the JSON to ``path``; raises ``OutputError``."""
+        write_json(path, self.to_dict())
+
+
+def write_json(path: str | Path, data: Mapping[str, Any]) -> None:
+    """Write ``data`` as JSON to ``path``, which is replaced only by the whole; raises ``OutputError``."""
+    path = Path(path)
+    try:
+        with replacing(path) as file:
+            # A file name that is not text becomes an escape that JSON knows.
+            file.write_text(_as_json(data) + "\n", encoding="utf-8", errors="backslashreplace")
+    except OutputError:
+        raise
+    except OSError as error:
+        raise unwritable(path, error) from error
+
+
+def _as_json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, indent=2, ensure_ascii=False)

@@ -59,6 +59,15 @@ def _positive(environ: Mapping[str, str], name: str, factor: int) -> int | None:
     return int(value)
 
 
+def _folders(environ: Mapping[str, str], name: str) -> tuple[Path, ...]:
+    """The folders that a variable lists, ``~`` made the home folder it stands for."""
+    parts = [part for part in environ.get(name, "").split(os.pathsep) if part.strip()]
+    try:
+        return tuple(Path(part).expanduser() for part in parts)
+    except RuntimeError as error:  # what pathlib says of a home folder that is not known
+        raise SettingsError(f"{name} names the home folder of somebody unknown: give the whole path.") from error
+
+
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from ``environ``, by default the process's own; raises ``SettingsError``."""
     environ = os.environ if environ is None else environ
@@ -66,7 +75,6 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     precision = environ.get("RESTORE_PRECISION", "").strip().lower() or default.precision
     if precision not in PRECISIONS:
         raise SettingsError(f"RESTORE_PRECISION is {precision!r}: give one of {', '.join(PRECISIONS)}.")
-    folders = [Path(part).expanduser() for part in environ.get("RESTORE_WEIGHTS", "").split(os.pathsep) if part.strip()]
     return Settings(
         max_file_bytes=_positive(environ, "RESTORE_MAX_FILE_MB", MEBI) or default.max_file_bytes,
         max_input_pixels=_positive(environ, "RESTORE_MAX_INPUT_MEGAPIXELS", MEGA) or default.max_input_pixels,
@@ -75,5 +83,5 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         device=environ.get("RESTORE_DEVICE", "").strip().lower() or default.device,
         precision=precision,
         tile=_positive(environ, "RESTORE_TILE", 1) or default.tile,
-        weights=tuple(folders),
+        weights=_folders(environ, "RESTORE_WEIGHTS"),
     )

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import select
+import shlex
 import signal
 import struct
 import subprocess
@@ -28,15 +29,19 @@ from safetensors.torch import save_file
 
 from restore import catalog, networks
 from restore.__main__ import main, scale_of, stoppable
-from restore.errors import SettingsError
-from restore.folders import assign, pictures
+from restore.errors import OutputError, SettingsError
+from restore.folders import assign, list_pictures
 from restore.media.images import OUTPUT_SUFFIXES
 from restore.networks.compact_x4 import CompactX4
 from restore.progress import Progress
+from restore.report import Report
+from restore.settings import load_settings
+from tests.adversity import folder_for_all, without_privileges
 from tests.hub import Fault, Hub
 
 ROOT = Path(__file__).parent.parent
 BUILT_IN = '[{"stage": "upscale", "model": "built-in", "scale": 4}]'
+LONG = f"{'n' * 300}.png"
 LIMIT = 120.0  # seconds that a command may take on a busy machine
 
 
@@ -145,7 +150,7 @@ def test_a_folder_goes_on_past_what_fails_and_lists_it(here: Path) -> None:
     assert os.fsencode(next(row["source"] for row in rows if "caf" in row["source"])) == b"in/caf\xe9.png"
 
     # A second run must not take the results of the first, which lie inside, for pictures to restore.
-    assert [str(path) for path in pictures(Path("in"), Path("in/new")) if "new" in path.parts] == []
+    assert [path for path in list_pictures(Path("in"), Path("in/new")).pictures if "new" in path.parts] == []
 
 
 class Terminal:
@@ -211,15 +216,41 @@ def test_a_signal_stops_the_work_and_nothing_is_left(here: Path, number: signal.
     assert tree(here.parent / "temporary") == set()
 
 
-def test_a_second_signal_is_not_held_back(here: Path) -> None:
+def test_a_second_signal_interrupts_and_a_third_one_kills() -> None:
     before = signal.getsignal(signal.SIGINT)
     progress = Progress()
     with stoppable(progress) as stop:
         os.kill(os.getpid(), signal.SIGINT)
         assert progress.cancelled
         assert stop.signal == signal.SIGINT
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) is signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is before
+
+
+ON_A_SLOW_DISK = """
+import os, sys, time
+os.fsync = lambda file: (print("writing", flush=True), time.sleep(60))
+from restore.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_second_signal_during_the_write_leaves_no_half_of_a_file(here: Path) -> None:
+    picture(here / "old.png")
+    words = [sys.executable, "-c", ON_A_SLOW_DISK, "run", "old.png", "new.png", "--steps", "[]"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        assert len(tree(here)) == 2
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)  # two at once would be one
+        assert process.poll() is None  # what is nearly done may come to its end
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=LIMIT) == ("", "restore: Stopped at once.\n")
+    assert process.returncode == 130
+    assert tree(here) == {"old.png"}
 
 
 @pytest.mark.parametrize(
@@ -229,6 +260,9 @@ def test_a_second_signal_is_not_held_back(here: Path) -> None:
         (["--steps", '"upscale"'], "neither JSON"),
         (["--steps", "@none.json"], "none.json: No such file"),
         (["--steps", "scalar.json"], "scalar.json must be a list"),
+        (["--steps", "null"], "neither JSON"),
+        (["--steps", "[4]"], "Step 1 must be an object"),
+        (["--steps", '{"version": 1, "steps": {"stage": "upscale"}}'], "must be a list of stages"),
         (["--steps", '[{"stage": "sharpen"}]'], "'sharpen'"),
         (["--steps", '[{"stage": "upscale", "model": "ESRGANN"}]'], "ESRGANN"),
         (["--steps", '[{"stage": "upscale", "scale": 9}]'], "scale is 9"),
@@ -245,7 +279,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
     here: Path, capsys: pytest.CaptureFixture[str], words: Sequence[str], said: str
 ) -> None:
     original = picture(here / "old.png").read_bytes()
-    (here / "scalar.json").write_text("4")
+    (here / "scalar.json").write_text("4", encoding="utf-8-sig")  # with the byte-order mark that Windows writes
     with pytest.raises(SystemExit, match=r"^2$"):
         sys.exit(main(["run", "old.png", "new.png", *words]))
     out, err = capsys.readouterr()
@@ -267,6 +301,17 @@ def test_wrong_use_is_one_line_and_exit_code_2(
         (["old.png", "new.png", "--report", "nowhere/report.json"], 1, "nowhere"),
         (["old.png", "./old.png"], 2, "would replace old.png itself"),
         (["old.png", "."], 2, "would replace old.png itself"),
+        (["", "new.png"], 2, "IN or OUT is empty"),
+        (["old.png", ""], 2, "IN or OUT is empty"),
+        ([LONG, "new.png"], 1, "name too long"),
+        (["old.png", LONG], 1, "name too long"),
+        (["folder", LONG], 1, "name too long"),
+        (["folder", f"new/{LONG}"], 1, "name too long"),
+        (["old.png", "new.png", "--report", LONG], 1, "name too long"),
+        (["circle.png", "new.png"], 1, "symbolic links"),
+        (["old.png", "circle.png"], 1, "symbolic links"),
+        (["old.png", "folder", "--report", "folder/old.png"], 2, "would replace folder/old.png"),
+        (["folder", "new", "--report", "new/a.png"], 2, "would replace new/a.png"),
         (["empty", "results"], 1, "no picture in empty"),
         (["folder", "folder"], 2, "would replace the picture folder/a.png"),
         (["folder", "old.png"], 2, "old.png is not: give a folder"),
@@ -279,6 +324,7 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(
     picture(here / "folder" / "a.png")
     (here / "empty").mkdir()
     (here / "text.png").write_text("some text, no picture")
+    (here / "circle.png").symlink_to("circle.png")
     before = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
     assert main(["run", *words, "--model", "built-in"]) == code
     out, err = capsys.readouterr()
@@ -287,13 +333,55 @@ def test_what_cannot_be_done_is_one_line_and_changes_nothing(
     assert err.count("\n") == 1
     assert said in err
     assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before
-    assert tree(here) == {"old.png", "folder", "folder/a.png", "empty", "text.png"}
+    assert tree(here) == {"old.png", "folder", "folder/a.png", "empty", "text.png", "circle.png"}
+
+
+def test_what_is_forbidden_is_said_and_the_rest_of_a_folder_is_done(
+    weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--steps", "[]")
+    with folder_for_all() as place, monkeypatch.context() as patch:
+        patch.chdir(place)
+        picture(place / "in" / "a.png")
+        picture(place / "in" / "closed" / "b.png")
+        (place / "in" / "circle.png").symlink_to("circle.png")
+        (place / "out").mkdir()
+        (place / "out").chmod(0o777)
+        (place / "in" / "closed").chmod(0)
+        with without_privileges():
+            assert main(["run", "in", "out", "--report", "out/report.json", *words]) == 1
+            out, err = capsys.readouterr()
+            assert out == "out/a.png\n"
+            first, second, last = err.splitlines()
+            assert first == "restore: in/closed: The folder in/closed cannot be read: Permission denied."
+            assert second.startswith("restore: in/circle.png: circle.png cannot be opened")
+            assert last == "restore: 1 of 2 pictures failed; folders that cannot be read: 1."
+            assert tree(place / "out") == {"a.png", "report.json"}
+
+            for paths, said in (
+                (("in/closed", "out"), "folder in/closed cannot be read"),
+                (("in/closed/b.png", "out"), "no permission to read it"),
+                (("in/a.png", "in/closed/new.png"), "new.png cannot be written"),
+                (("in", "in/closed/new"), "in/closed/new cannot be made: Permission denied"),
+                (("in/a.png", "out/b.png", "--report", "in/closed/report.json"), "report.json cannot be written"),
+            ):
+                assert main(["run", *paths, *words]) == 1
+                out, err = capsys.readouterr()
+                assert (out, err.count("\n")) == ("", 1)
+                assert said in err
+        (place / "in" / "closed").chmod(0o755)
+
+
+def test_the_report_may_lie_in_the_folder_that_is_made_for_the_results(here: Path) -> None:
+    picture(here / "in" / "a.png")
+    assert main(["run", "in", "new/out", "--report", "new/out/report.json", "--steps", "[]", "--quiet"]) == 0
+    assert tree(here / "new") == {"out", "out/a.png", "out/report.json"}
 
 
 def test_the_options_without_steps_make_one_upscale(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture(here / "old.gif")
     (here / "results").mkdir()
-    words = ["--model", "built-in", "--scale", "1.5", "--precision", "float32", "--report", "r.json"]
+    words = ["--model", "built-in", "--scale", "1.5", "--precision", "float32", "--device", "CPU", "--report", "r.json"]
     assert main(["run", "old.gif", "results", *words, "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     with Image.open(here / "results" / "old.png") as new:
@@ -470,3 +558,40 @@ def test_a_reader_that_goes_away_is_no_error_message(here: Path) -> None:
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("models >&-", 0, ""),
+        ("run old.png new.png --steps [] >&- 2>&-", 0, ""),
+        ("run none.png new.png 2>&-", 1, ""),
+        ("models > /dev/full", 1, "restore: Standard output cannot be written to: No space left on device.\n"),
+        ("--help > /dev/full", 1, "restore: Standard output cannot be written to: No space left on device.\n"),
+        ("models --json --frobnicate 2> /dev/full", 2, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(here: Path, words: str, code: int, said: str) -> None:
+    picture(here / "old.png")
+    line = f"exec {shlex.quote(sys.executable)} -m restore {words}"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
+    if words.startswith("run"):
+        assert done.stdout == ""
+        assert ((here / "new.png").exists(), tree(here) - {"new.png"}) == (code == 0, {"old.png"})
+
+
+def test_a_home_folder_that_is_not_known_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="RESTORE_WEIGHTS"):
+        load_settings({"RESTORE_WEIGHTS": "~nobody-of-that-name/weights"})
+
+
+def test_a_report_is_written_whole_or_refused_in_words(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    report = Report("1", name, name, (1, 1), (2, 2), {}, (), 0.0)
+    report.write(str(tmp_path / "report.json"))
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["source"] == name
+    for place in (tmp_path, tmp_path / "none" / "report.json", tmp_path / LONG):
+        with pytest.raises(OutputError):
+            report.write(place)
+    assert tree(tmp_path) == {"report.json"}
