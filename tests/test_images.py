@@ -28,7 +28,16 @@ from PIL import Image as Pillow
 from restore.errors import InputError, LimitError, OutputError, RestoreError
 from restore.media.depth import stretch_to_uint16, to_bits, to_uint16
 from restore.media.exif import MAKER_NOTE, Exif, Field, dump_exif, parse_exif
-from restore.media.images import Image, ImageInfo, Written, check_image_target, probe_image, read_image, write_image
+from restore.media.images import (
+    OUTPUT_SUFFIXES,
+    Image,
+    ImageInfo,
+    Written,
+    check_image_target,
+    probe_image,
+    read_image,
+    write_image,
+)
 from restore.settings import Settings
 from restore.version import __version__
 from tests.adversity import folder_for_all, no_file_above, without_privileges
@@ -502,6 +511,36 @@ def test_exif_profile_resolution_and_recipe_go_into_every_format(tmp_path: Path,
     back = read_image(target, SETTINGS)
     assert back.dpi == pytest.approx((300, 300), abs=0.01)
     assert back.losses == ()
+
+
+def test_the_resolution_in_exif_goes_before_the_one_in_jfif(tmp_path: Path) -> None:
+    block = exif_block(XResolution=300.5, YResolution=300.5, ResolutionUnit=2)
+    for density, said in (
+        (72, "resolution 72 x 72: the EXIF says 300.5 x 300.5, which is kept"),
+        (300, ""),
+    ):
+        path = saved(tmp_path / "in.jpg", Pillow.fromarray(chart()), exif=b"Exif\0\0" + block, dpi=(density, density))
+        image = read_image(path, SETTINGS)
+        assert words(image) == said
+        assert write_image(image, tmp_path / "out.jpg", settings=SETTINGS).carried == ("resolution", "EXIF")
+        with Pillow.open(tmp_path / "out.jpg") as seen:
+            assert seen.getexif()[ExifTags.Base.XResolution] == 300.5
+            assert seen.info["jfif_density"] == (300, 300)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".avif", ".bmp"])
+def test_a_resolution_is_carried_or_listed_as_dropped(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    for dpi in ((299.72, 0.4), (1e-5, 300.0), (65_535.0, 1 / 3), (1.4, 1.4)):
+        for exif in (None, exif_block()):
+            written = write_image(Image(chart(), None, "TIFF", exif=exif, dpi=dpi), path, settings=SETTINGS)
+            lost = f"resolution: {OUTPUT_SUFFIXES[suffix]} cannot hold {dpi[0]:g} x {dpi[1]:g} dots per inch"
+            assert ("resolution" in written.carried) is (lost not in words(written))
+            back = read_image(path, SETTINGS)
+            assert back.losses == ()
+            assert back.dpi == (pytest.approx(dpi, rel=0.02) if "resolution" in written.carried else None)
+            if suffix == ".jpg":
+                assert ("resolution" in written.carried) is (exif is not None and min(dpi) > 0.01)
 
 
 def test_software_of_the_source_is_not_claimed(tmp_path: Path) -> None:

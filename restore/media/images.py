@@ -60,6 +60,8 @@ _WITH_ALPHA = {"PNG", "WEBP", "TIFF", "AVIF"}
 _WITH_16_BITS = {"PNG", "TIFF"}
 _WITH_GREY_PROFILE = {"PNG", "JPEG", "TIFF", "AVIF"}
 _HIGHEST_DPI = 65_535
+# The whole numbers that the formats' own fields count in, as dots per inch; TIFF has fractions.
+_DPI_STEPS = {"JPEG": 1.0, "PNG": 0.0254, "BMP": 0.0254, "TIFF": 1e-6}
 
 
 @dataclass(frozen=True)
@@ -288,7 +290,8 @@ def _finish(decoded: Decoded, kind: str) -> Image:
         pixels = pixels[..., 1:2]
     profile, lost = matching_profile(decoded.icc_profile, pixels.shape[2])
     losses += lost
-    dpi = _sensible(decoded.dpi) or _sensible(exif_block.resolution_of(exif))
+    dpi, lost = _resolution(_sensible(decoded.dpi), _sensible(exif_block.resolution_of(exif)))
+    losses += lost
     if dpi and swaps_sides(orientation):
         dpi = dpi[1], dpi[0]
     return Image(
@@ -320,6 +323,24 @@ def _sound_exif(block: bytes | None) -> tuple[Exif, tuple[Dropped, ...]]:
 def _is_grey(pixels: Samples, within: int) -> bool:
     green = pixels[..., 1].astype(np.int32)
     return all(bool(np.abs(green - pixels[..., channel]).max() <= within) for channel in (0, 2))
+
+
+def _resolution(
+    stated: tuple[float, float] | None, in_exif: tuple[float, float] | None
+) -> tuple[tuple[float, float] | None, tuple[Dropped, ...]]:
+    """The resolution to keep of the one that the format itself states and the one in the EXIF."""
+    if stated is None or in_exif is None:
+        return stated or in_exif, ()
+    # The EXIF is exact, and made with the picture; the format's own is rounded, and often its writer's default.
+    if _close(stated, in_exif):
+        return in_exif, ()
+    why = f"the EXIF says {in_exif[0]:g} x {in_exif[1]:g}, which is kept"
+    return in_exif, (Dropped(f"resolution {stated[0]:g} x {stated[1]:g}", why),)
+
+
+def _close(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether one resolution may pass for the other: whole numbers, say, for what they were rounded from."""
+    return all(math.isclose(a, b, rel_tol=0.02) for a, b in zip(one, other, strict=True))
 
 
 def _sensible(dpi: tuple[float, float] | None) -> tuple[float, float] | None:
@@ -367,7 +388,6 @@ def _plan(image: Image, kind: str, *, recipe: str | None, software: str) -> _Pla
         dropped.append(Dropped("ICC profile", reason))
     carried += ["ICC profile"] if profile else []
     dpi = _sensible(image.dpi)
-    carried += ["resolution"] if dpi else []
 
     exif, lost = _sound_exif(image.exif)
     dropped += lost
@@ -377,6 +397,7 @@ def _plan(image: Image, kind: str, *, recipe: str | None, software: str) -> _Pla
             dropped.append(Dropped("EXIF", "BMP has none"))
         if recipe:
             dropped.append(Dropped("recipe", "BMP has no place for it"))
+        dpi = _fitting_resolution(dpi, kind, Exif(), carried, dropped)
         return _Plan(pixels, alpha, profile, Exif(), dpi, None, tuple(carried), tuple(dropped))
     exif = exif_block.with_size(exif_block.set_upright(exif), width, height)
     if dpi and (has_exif or kind in ("WEBP", "AVIF")):
@@ -389,6 +410,7 @@ def _plan(image: Image, kind: str, *, recipe: str | None, software: str) -> _Pla
     if not _fits(described, kind):
         dropped.append(Dropped("EXIF", f"it is larger than {kind} allows"))
         described, has_exif = Exif(), False
+    dpi = _fitting_resolution(dpi, kind, described, carried, dropped)
     carried += ["EXIF"] if has_exif else []
     return _Plan(pixels, alpha, profile, described, dpi, recipe, tuple(carried), tuple(dropped))
 
@@ -401,6 +423,22 @@ def _profile_does_not_fit(profile: bytes, kind: str, *, grey: bool, alpha: bool)
     if grey and (kind not in _WITH_GREY_PROFILE or (kind == "AVIF" and alpha)):
         return f"it describes grey and {kind} stores RGB here"
     return None
+
+
+def _fitting_resolution(
+    dpi: tuple[float, float] | None, kind: str, exif: Exif, carried: list[str], dropped: list[Dropped]
+) -> tuple[float, float] | None:
+    """``dpi`` if the format's own field can hold it; notes whether the file has it at all, there or in its EXIF."""
+    if dpi is None:
+        return None
+    step = _DPI_STEPS.get(kind)
+    own = step is not None and _close(dpi, (round(dpi[0] / step) * step, round(dpi[1] / step) * step))
+    in_exif = exif_block.resolution_of(exif) if kind != "TIFF" else None
+    if own or (in_exif and _close(dpi, in_exif)):
+        carried.append("resolution")
+    else:
+        dropped.append(Dropped("resolution", f"{kind} cannot hold {dpi[0]:g} x {dpi[1]:g} dots per inch"))
+    return dpi if own else None
 
 
 def _fits(exif: Exif, kind: str) -> bool:

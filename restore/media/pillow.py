@@ -101,7 +101,8 @@ def encode(
     elif kind == "AVIF":
         options |= {"quality": quality, "subsampling": "4:0:0" if mode == "L" else "4:4:4", "speed": AVIF_SPEED}
     elif kind == "BMP":
-        options = {"dpi": dpi} if dpi else {}
+        # Zero says unknown; without it Pillow writes 96.
+        options = {"dpi": dpi or (0, 0)}
     if mode == "LA" or (mode == "L" and kind == "WEBP"):
         picture = picture.convert("RGBA" if mode == "LA" else "RGB")
     if kind == "JPEG":
