@@ -9,6 +9,8 @@ import json
 import os
 import resource
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -321,6 +323,34 @@ def test_noise_goes_through_jpeg_at_any_quality_without_a_word(
         assert seen.info["progressive"]
 
 
+def test_libraries_say_nothing_on_the_terminal(tmp_path: Path) -> None:
+    """In a process of its own, as pytest has filters and handlers of its own."""
+    # Adam7 with a single pixel has one pass of one row.
+    interlaced = bytearray(png_file(1, 1, 16, 2, bytes(7)))
+    interlaced[28] = 1
+    interlaced[29:33] = struct.pack(">L", zlib.crc32(interlaced[12:29]))
+    kept(tmp_path / "a.png", bytes(interlaced))
+    saved(tmp_path / "a.jpg", Pillow.fromarray(chart()), exif=b"Exif\0\0" + exif_block(Artist="A" * 90)[:60])
+    program = (
+        "import sys; from pathlib import Path; from restore.settings import Settings;"
+        "from restore.media.images import probe_image, read_image;"
+        "[act(Path(name), Settings()) for name in sys.argv[1:] for act in (probe_image, read_image)]"
+    )
+    names = [str(tmp_path / "a.png"), str(tmp_path / "a.jpg")]
+    done = subprocess.run([sys.executable, "-c", program, *names], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("animated", [False, True])
+def test_a_faint_colour_stays_in_lossless_webp(tmp_path: Path, animated: bool) -> None:
+    faint = np.full((32, 32, 3), (100, 101, 100), np.uint8)
+    more = {"save_all": True, "append_images": [Pillow.fromarray(chart(32, 32))]} if animated else {}
+    path = saved(tmp_path / "a.webp", Pillow.fromarray(faint), lossless=True, exif=exif_block(), **more)
+    assert np.array_equal(read_image(path, SETTINGS).pixels, faint)
+    saved(path, Pillow.fromarray(gradient(1, np.uint8)[..., 0]).convert("RGB"), quality=90, exif=exif_block())
+    assert read_image(path, SETTINGS).pixels.shape[2] == 1
+
+
 def test_png_of_few_bits(tmp_path: Path) -> None:
     """1, 2 and 4 bits, grey and palette, with a transparent level: written by hand, as no library here writes them
     all."""
@@ -531,7 +561,7 @@ def test_the_resolution_in_exif_goes_before_the_one_in_jfif(tmp_path: Path) -> N
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".avif", ".bmp"])
 def test_a_resolution_is_carried_or_listed_as_dropped(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
-    for dpi in ((299.72, 0.4), (1e-5, 300.0), (65_535.0, 1 / 3), (1.4, 1.4)):
+    for dpi in ((299.72, 0.4), (1e-5, 300.0), (60_000.0, 1 / 3), (1.4, 1.4)):
         for exif in (None, exif_block()):
             written = write_image(Image(chart(), None, "TIFF", exif=exif, dpi=dpi), path, settings=SETTINGS)
             lost = f"resolution: {OUTPUT_SUFFIXES[suffix]} cannot hold {dpi[0]:g} x {dpi[1]:g} dots per inch"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
@@ -16,6 +18,10 @@ from restore.media.exif import PREFIX, orientation_of, parse_exif
 from restore.media.heif import AVIF_SPEED, avif_depth, decode_deep_avif, description_loss
 from restore.report import Dropped
 
+# What Pillow finds odd in a file is in our own losses, if it matters; the terminal is not the place for it. Once, here:
+# warnings.catch_warnings would change the filters of all threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 # Image.open would guess among all formats and apply a pixel limit of its own, which warns; ours has been applied
 # before.
 _OPEN: Mapping[str, Callable[[BinaryIO], Any]] = {
@@ -26,8 +32,7 @@ _OPEN: Mapping[str, Callable[[BinaryIO], Any]] = {
     "AVIF": AvifImagePlugin.AvifImageFile,
 }
 _OTHER_METADATA = {"xmp": "XMP", "photoshop": "IPTC and Photoshop data", "comment": "comment"}
-# WebP has no grey; its conversion from Y'CbCr leaves neutral colours a step apart.
-_GREY_WITHIN = {"WEBP": 1, "AVIF": 0, "GIF": 0}
+_GREY_WITHIN = {"AVIF": 0, "GIF": 0}
 _CENTIMETRES_PER_INCH = 2.54
 
 
@@ -73,7 +78,7 @@ def decode(data: bytes, kind: str) -> Decoded:
         icc_profile=profile,
         exif=info.get("exif"),
         dpi=_resolution(info, kind),
-        grey_within=0 if palette else _GREY_WITHIN.get(kind),
+        grey_within=_webp_grey_within(data) if kind == "WEBP" else 0 if palette else _GREY_WITHIN.get(kind),
         losses=tuple(losses),
     )
 
@@ -148,6 +153,19 @@ def _plain(picture: Any) -> Any:
     if picture.mode == "RGBX":
         return picture.convert("RGB")
     raise Unsupported(f"has pixels of kind {picture.mode}, which are not read: save it as RGB or grey.")
+
+
+def _webp_grey_within(data: bytes) -> int:
+    """WebP has no grey; the conversion from Y'CbCr, which only its lossy kind has, leaves neutral colours a step
+    apart."""
+    at, end = 12, len(data)
+    while at + 8 <= end:
+        kind, size = struct.unpack_from("<4sL", data, at)
+        if kind in (b"VP8L", b"VP8 "):
+            return 0 if kind == b"VP8L" else 1
+        # The first frame of an animation is inside, after 16 bytes of its own.
+        at += 8 + (16 if kind == b"ANMF" else size + size % 2)
+    return 0
 
 
 def _resolution(info: Mapping[str, Any], kind: str) -> tuple[float, float] | None:

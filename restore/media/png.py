@@ -8,6 +8,7 @@ and written here: that way a broken or huge one cannot stop the picture.
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import zlib
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ from restore.media.colour import LARGEST_PROFILE
 from restore.media.decoded import Decoded, Header, Samples, further_frames, join_alpha, split_alpha
 from restore.media.exif import orientation_of, parse_exif
 from restore.report import Dropped
+
+# libpng's warnings, such as the one about how imagecodecs reads interlaced pictures, are nothing that a user could act
+# on; its errors are raised all the same.
+logging.getLogger("imagecodecs").setLevel(logging.CRITICAL)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RECIPE_KEYWORD = b"restore:recipe"
