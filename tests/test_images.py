@@ -244,6 +244,31 @@ def test_every_orientation_comes_in_upright_once(tmp_path: Path, suffix: str, or
     assert np.array_equal(again.pixels, image.pixels)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", [b"exif", b"APP1"])
+def test_exif_in_the_text_of_an_older_png_counts(tmp_path: Path, name: bytes, packed: bool) -> None:
+    block = b"Exif\0\0" + exif_block(Orientation=6)
+    digits = b"\n".join(block.hex().encode()[at : at + 72] for at in range(0, 2 * len(block), 72))
+    text = b"\n%s\n%8d\n%s\n" % (name, len(block), digits)
+    keyword = b"Raw profile type " + name
+    chunk = (b"zTXt", keyword + b"\0\0" + zlib.compress(text)) if packed else (b"tEXt", keyword + b"\0" + text)
+    path = kept(tmp_path / "a.png", png_file(3, 1, 8, 0, b"\0\1\2\3", chunk, (b"tEXt", b"Title\0Harbour")))
+    assert probe_image(path, SETTINGS) == ImageInfo(1, 3, "PNG")
+    image = read_image(path, SETTINGS)
+    assert image.pixels[..., 0].tolist() == [[1], [2], [3]]
+    assert fields_of(image.exif)[ExifTags.Base.Make] == "Voigtlaender"
+    assert words(image) == "PNG text: Title: only EXIF, ICC profile and resolution are carried over"
+
+    # The chunk that is made for it goes first, and what is no EXIF stays what it is: text.
+    both = png_file(3, 1, 8, 0, b"\0\1\2\3", chunk, (b"eXIf", exif_block(Orientation=3)))
+    assert read_image(kept(path, both), SETTINGS).pixels[..., 0].tolist() == [[3, 2, 1]]
+    assert probe_image(path, SETTINGS).width == 3
+    for broken in (b"\nexif\n  8\nno hex", b"\nexif\nmany\n4949", b"exif", b"\nexif\n 4\n3c3f7870"):
+        kept(path, png_file(3, 1, 8, 0, b"\0\1\2\3", (b"tEXt", keyword + b"\0" + broken)))
+        assert probe_image(path, SETTINGS).width == 3
+        assert words(read_image(path, SETTINGS)).startswith("PNG text: Raw profile type")
+
+
 @pytest.mark.parametrize(("turns", "mirror"), [(0, None), (1, None), (3, None), (0, 0), (1, 1)])
 def test_heic_is_turned_as_its_container_says_and_not_again_as_its_exif_says(
     tmp_path: Path, turns: int, mirror: int | None

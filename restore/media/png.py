@@ -33,6 +33,10 @@ RECIPE_KEYWORD = b"restore:recipe"
 
 _PIXEL_CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
 _TEXT_CHUNKS = {b"tEXt", b"zTXt", b"iTXt"}
+# Before PNG had a chunk for EXIF, ImageMagick and others put it into text, in hexadecimal; "APP1" may also be XMP.
+_RAW_EXIF_CHUNKS = {b"tEXt", b"zTXt"}
+_RAW_EXIF_KEYWORDS = {b"Raw profile type exif", b"Raw profile type APP1"}
+_LARGEST_TEXT = 2**22
 _METRE_PER_INCH = 0.0254
 _GREY, _RGB, _PALETTE = 0, 2, 3
 # The depths that each colour type may have: grey, RGB, palette, grey and alpha, RGB and alpha.
@@ -50,7 +54,8 @@ class _Chunk:
 def probe(file: BinaryIO) -> Header:
     """Read size, orientation and number of frames. Raises ``ValueError`` or ``struct.error`` on a broken header."""
     width = height = 0
-    orientation, frames = 1, 1
+    exif = text_exif = b""
+    frames = 1
     file.seek(len(SIGNATURE))
     while len(head := file.read(8)) == 8:
         size, kind = struct.unpack(">L4s", head)
@@ -61,13 +66,16 @@ def probe(file: BinaryIO) -> Header:
             (frames,) = struct.unpack(">L", file.read(4))
             file.seek(size - 4 + 4, 1)
         elif kind == b"eXIf":
-            orientation = _orientation(file.read(size))
+            exif = exif or file.read(size)
+            file.seek(4, 1)
+        elif kind in _RAW_EXIF_CHUNKS and size <= _LARGEST_TEXT:
+            text_exif = text_exif or _exif_in_text(kind, file.read(size)) or b""
             file.seek(4, 1)
         else:
             file.seek(size + 4, 1)
     if not width or not height:
         raise ValueError("no size in the header")
-    return Header(width, height, orientation, max(1, frames))
+    return Header(width, height, _orientation(exif or text_exif), max(1, frames))
 
 
 def decode(data: bytes) -> Decoded:
@@ -83,7 +91,9 @@ def decode(data: bytes) -> Decoded:
         profile = _profile(found[b"iCCP"])
         if profile is None:
             losses.append(Dropped("ICC profile", "it is broken or larger than 16 MiB"))
-    exif = found.get(b"eXIf")
+    exif, keyword = found.get(b"eXIf"), None
+    if not exif:
+        exif, keyword = _first_exif_in_text(chunks)
     colour = found.get(b"gAMA", b"")
     if len(colour) == 4 and not {b"iCCP", b"sRGB", b"cICP"} & set(found):
         (gamma,) = struct.unpack(">L", colour)
@@ -91,7 +101,8 @@ def decode(data: bytes) -> Decoded:
             losses.append(Dropped(f"gamma {gamma / 100_000:g} (gAMA)", "the pixels are taken as they are"))
     if b"cICP" in found and not profile:
         losses.append(Dropped("colour description (cICP)", "only ICC profiles are carried over"))
-    texts = {chunk.data.split(b"\0", 1)[0][:79] for chunk in chunks if chunk.kind in _TEXT_CHUNKS} - {RECIPE_KEYWORD}
+    texts = {chunk.data.split(b"\0", 1)[0][:79] for chunk in chunks if chunk.kind in _TEXT_CHUNKS}
+    texts -= {RECIPE_KEYWORD, keyword or RECIPE_KEYWORD}
     if texts:
         names = ", ".join(sorted(text.decode("latin-1") for text in texts))
         losses.append(Dropped(f"PNG text: {names}"[:200], "only EXIF, ICC profile and resolution are carried over"))
@@ -177,6 +188,30 @@ def _profile(data: bytes) -> bytes | None:
     except zlib.error:
         return None
     return profile if inflate.eof else None
+
+
+def _first_exif_in_text(chunks: list[_Chunk]) -> tuple[bytes | None, bytes | None]:
+    """The first EXIF in a text chunk, and the keyword of that chunk."""
+    for chunk in chunks:
+        if block := _exif_in_text(chunk.kind, chunk.data):
+            return block, chunk.data.partition(b"\0")[0]
+    return None, None
+
+
+def _exif_in_text(kind: bytes, data: bytes) -> bytes | None:
+    """The EXIF in a text chunk: a line with a name, a line with the length, then hexadecimal."""
+    keyword, _, text = data.partition(b"\0")
+    if kind not in _RAW_EXIF_CHUNKS or keyword not in _RAW_EXIF_KEYWORDS:
+        return None
+    try:
+        if kind == b"zTXt":
+            text = zlib.decompressobj().decompress(text[1:], _LARGEST_TEXT)
+        _, length, digits = text.lstrip(b"\n").split(b"\n", 2)
+        block = bytes.fromhex(digits.decode("ascii"))[: int(length)]
+        parse_exif(block)
+    except (ValueError, zlib.error):
+        return None
+    return block
 
 
 def _resolution(data: bytes) -> tuple[float, float] | None:
