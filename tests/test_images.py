@@ -290,6 +290,12 @@ def test_heic_with_10_bits_keeps_them(tmp_path: Path) -> None:
     assert image.pixels.dtype == np.uint16
     assert np.array_equal(to_bits(image.pixels, 10), deep)  # type: ignore[arg-type]
     assert words(image) == "colour description (primaries 1, transfer 16): only ICC profiles are carried over"
+    # Nothing of 10 bits is lost where 10 are written.
+    written = write_image(image, tmp_path / "deep.avif", settings=SETTINGS)
+    assert (written.carried, written.dropped) == (("10 bits",), ())
+    again = read_image(tmp_path / "deep.avif", SETTINGS)
+    assert (image.bits, again.bits) == (10, 10)
+    assert words(write_image(again, tmp_path / "a.jpg", settings=SETTINGS)).startswith("10 bits: JPEG has 8")
 
 
 # Kinds of pixels
@@ -457,6 +463,7 @@ def test_tiff_samples_that_are_not_plain_integers_of_8_or_16_bits(tmp_path: Path
     twelve = stored(np.arange(4096, dtype=np.uint16).reshape(64, 64), extratags=[(281, "H", 1, 4095, True)])
     assert (twelve.pixels.min(), twelve.pixels.max()) == (0, 65535)
     assert len(np.unique(twelve.pixels)) == 4096
+    assert words(write_image(twelve, tmp_path / "a.avif", settings=SETTINGS)) == "12 bits: AVIF was written with 10"
     inverted = stored((ramp * 255).astype(np.uint8), photometric="miniswhite")
     assert np.array_equal(inverted.pixels[..., 0], 255 - (ramp * 255).astype(np.uint8))
     lines = np.arange(64 * 64).reshape(64, 64) % 3 == 0
@@ -526,6 +533,12 @@ def test_cmyk_goes_through_its_profile(tmp_path: Path, kind: str) -> None:
         else:
             assert np.allclose(first, cyan, atol=3)
             assert "no ICC profile, so it was converted by the plain rule" in words(image)
+
+
+def test_a_profile_of_another_kind_is_not_called_broken(tmp_path: Path) -> None:
+    for profile, said in ((SRGB, "its ICC profile describes RGB and not CMYK"), (b"none" * 50, "a broken ICC profile")):
+        path = saved(tmp_path / "a.jpg", Pillow.new("CMYK", (16, 16)), icc_profile=profile)
+        assert f"{said}, so it was converted by the plain rule" in words(read_image(path, SETTINGS))
 
 
 # What belongs to a picture

@@ -55,13 +55,16 @@ def cmyk_to_rgb(ink: Samples, profile: bytes | None) -> tuple[Samples, tuple[Dro
     Through ``profile`` if it describes CMYK, with the perceptual intent; otherwise by red = (1 - cyan)(1 - black) and
     so on. Also says what became of the picture's own colours.
     """
-    if profile is not None and profile_space(profile) == "CMYK":
+    space = profile_space(profile) if profile else None
+    if profile and space == "CMYK":
         rgb = _transform(ink, profile, "cmyk")
         return rgb, (Dropped("CMYK", "converted to sRGB through the picture's own ICC profile, which ends with it"),)
     top = np.iinfo(ink.dtype).max
     light = (top - ink).astype(np.uint32)
     rgb = cast("Samples", ((light[..., :3] * light[..., 3:] + top // 2) // top).astype(ink.dtype))
-    missing = "it has a broken ICC profile" if profile else "it has no ICC profile"
+    missing = "it has no ICC profile"
+    if profile:
+        missing = f"its ICC profile describes {space} and not CMYK" if space else "it has a broken ICC profile"
     why = f"{missing}, so it was converted by the plain rule red = (1 - cyan)(1 - black)"
     return rgb, (Dropped("CMYK", why),)
 

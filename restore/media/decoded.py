@@ -34,7 +34,7 @@ class Decoded:
     ``exif`` and ``icc_profile`` are as found, unchecked; ``orientation`` is what is still to be applied (None: what the
     EXIF says).
     ``grey_within`` says that the format has no way of its own to say grey, so that channels mean it that differ by no
-    more than this; None if the format says so itself.
+    more than this; None if the format says so itself. ``bits`` is how many the source had, where it says.
     """
 
     pixels: Samples
@@ -44,6 +44,7 @@ class Decoded:
     dpi: tuple[float, float] | None = None
     orientation: int | None = None
     grey_within: int | None = None
+    bits: int | None = None
     losses: tuple[Dropped, ...] = ()
 
 

@@ -70,6 +70,7 @@ def decode(data: bytes) -> Decoded:
         # libheif applies irot and imir, which say the same as the orientation in EXIF: it must not be applied again.
         orientation=1,
         grey_within=0,
+        bits=bits,
         losses=tuple(losses),
     )
 

@@ -84,6 +84,7 @@ class Image:
     ``pixels`` is upright, (H, W, 1) grey or (H, W, 3) RGB; its dtype is the depth. ``alpha``, (H, W), is straight (not
     premultiplied) and of the same dtype. ``exif`` is a block without the ``Exif`` prefix, its orientation 1 and without
     thumbnail; ``icc_profile`` describes pixels of this kind; ``dpi`` is (x, y). ``losses`` says what reading left out.
+    ``bits`` is how many bits the source had, which may be fewer than the dtype has (0 at first: as many).
     """
 
     pixels: NDArray[np.uint8] | NDArray[np.uint16]
@@ -93,6 +94,11 @@ class Image:
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
     losses: tuple[Dropped, ...] = ()
+    bits: int = 0
+
+    def __post_init__(self) -> None:
+        depth = 8 * self.pixels.dtype.itemsize
+        object.__setattr__(self, "bits", min(self.bits or depth, depth))
 
 
 @dataclass(frozen=True)
@@ -177,8 +183,8 @@ def write_image(
 
     ``quality``, 1 to 100, is for JPEG (always 4:4:4), WebP and AVIF. ``recipe``, a JSON string, goes into the EXIF as
     ImageHistory, with ``software`` as Software if there is none yet, and in PNG also into a text chunk. 16 bits stay
-    16 bits in PNG and TIFF, become 10 in AVIF and 8 elsewhere. Where a format has no alpha, the picture is put on
-    white.
+    16 bits in PNG and TIFF, become 10 in AVIF and 8 elsewhere; what is reported are
+    the bits of the source. Where a format has no alpha, the picture is put on white.
 
     Raises ``OutputError`` if the format cannot hold the picture or the file cannot be written, ``LimitError`` if the
     picture is larger than ``settings`` (the default ones if none are given) allow, ``ResourceError`` if the memory does
@@ -302,6 +308,7 @@ def _finish(decoded: Decoded, kind: str) -> Image:
         exif=exif_block.dump_exif(exif_block.set_upright(exif)) if exif else None,
         dpi=dpi,
         losses=tuple(losses),
+        bits=decoded.bits or 0,
     )
 
 
@@ -373,14 +380,15 @@ def _plan(image: Image, kind: str, *, recipe: str | None, software: str) -> _Pla
     elif alpha is not None:
         carried.append("alpha")
     if pixels.dtype == np.uint16:
-        if kind in _WITH_16_BITS:
-            carried.append("16 bits")
+        bits = f"{image.bits} bits"
+        if kind in _WITH_16_BITS or (kind == "AVIF" and image.bits <= heif.AVIF_DEPTH):
+            carried.append(bits)
         elif kind == "AVIF":
-            dropped.append(Dropped("16 bits", f"AVIF was written with {heif.AVIF_DEPTH}"))
+            dropped.append(Dropped(bits, f"AVIF was written with {heif.AVIF_DEPTH}"))
         else:
             pixels = to_uint8(cast("NDArray[np.uint16]", pixels))
             alpha = None if alpha is None else to_uint8(cast("NDArray[np.uint16]", alpha))
-            dropped.append(Dropped("16 bits", f"{kind} has 8; the values were rounded"))
+            dropped.append(Dropped(bits, f"{kind} has 8; the values were rounded"))
     profile, lost = matching_profile(image.icc_profile, channels)
     dropped += lost
     if profile and (reason := _profile_does_not_fit(profile, kind, grey=channels == 1, alpha=alpha is not None)):

@@ -80,6 +80,7 @@ def decode(data: bytes, kind: str) -> Decoded:
         dpi=_resolution(info, kind),
         grey_within=_webp_grey_within(data) if kind == "WEBP" else 0 if palette else _GREY_WITHIN.get(kind),
         losses=tuple(losses),
+        bits=deep,
     )
 
 

@@ -135,6 +135,7 @@ def decode(data: bytes) -> Decoded:
         orientation=_orientation(page),
         grey_within=0 if page.photometric == _PALETTE else None,
         losses=tuple(losses),
+        bits=_used_bits(page) if stored.dtype == np.uint16 else None,
     )
 
 
@@ -240,16 +241,22 @@ def _to_integers(page: tifffile.TiffPage, stored: NDArray[Any]) -> tuple[Samples
     if page.photometric in (_CIELAB, _ICCLAB) and stored.dtype in (np.int8, np.int16):
         return stored.view(f"u{stored.dtype.itemsize}"), ()
     if stored.dtype == np.uint16:
-        top = page.tags.valueof(_MAX_SAMPLE)
-        top = max(top) if isinstance(top, tuple) and top else top
-        used = top.bit_length() if bits == 16 and isinstance(top, int) and 2**8 <= top < 2**15 else bits
-        if used == 16 or (bits == 16 and top != 2**used - 1):
-            return stored, ()
-        return to_uint16(stored, used), ()
+        used = _used_bits(page)
+        return stored if used == 16 else to_uint16(stored, used), ()
     if not np.issubdtype(stored.dtype, np.number) or np.iscomplexobj(stored):
         raise Unsupported("is a TIFF with samples that are no plain numbers, which is not read.")
     samples, range_in_words = stretch_to_uint16(stored)
     return samples, (Dropped(f"{stored.dtype} samples", f"they become 16-bit ones: {range_in_words}"),)
+
+
+def _used_bits(page: tifffile.TiffPage) -> int:
+    """The bits of a sample that mean something; MaxSampleValue says so where they stand in 16."""
+    bits = int(page.bitspersample)
+    top = page.tags.valueof(_MAX_SAMPLE)
+    top = max(top) if isinstance(top, tuple) and top else top
+    if bits == 16 and isinstance(top, int) and 2**8 <= top < 2**15 and top == 2 ** top.bit_length() - 1:
+        return top.bit_length()
+    return bits
 
 
 def _lab_as_unsigned(lab: Samples, photometric: int) -> Samples:
