@@ -69,9 +69,7 @@ def restore_image(
         engine.progress.check()
         result = _to_image(frame, image)
     chain = recipe(stages)
-    written = write_image(
-        result, target, recipe=json.dumps(chain), software=f"Restore {__version__}", settings=settings
-    )
+    written = write_image(result, target, recipe=json.dumps(chain), settings=settings, check=engine.progress.check)
     return Report(
         version=__version__,
         source=source.name,
@@ -167,7 +165,7 @@ def _to_frame(image: Image, *, with_fill: bool) -> Frame:
     pixels = pixels.expand(3, -1, -1)
     if alpha is not None and with_fill:
         pixels = fill_transparent(pixels, alpha)
-    return Frame(pixels, alpha, bits=8 * image.pixels.dtype.itemsize)
+    return Frame(pixels, alpha, bits=image.bits)
 
 
 def _to_image(frame: Frame, source: Image) -> Image:
@@ -180,6 +178,7 @@ def _to_image(frame: Frame, source: Image) -> Image:
         icc_profile=source.icc_profile,
         exif=source.exif,
         dpi=source.dpi,
+        bits=source.bits,
     )
 
 

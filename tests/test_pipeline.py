@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 import restore
 from restore import models, networks
+from restore.media import images
 from restore.media.transparency import fill_transparent
 from restore.networks._basicsr import architecture
 
@@ -271,6 +272,24 @@ def test_stopping_leaves_nothing(tmp_path: Path) -> None:
         restore.restore_image(source, tmp_path / "b.png", [{**BUILT_IN, "scale": 8}], progress, settings=CPU)
     assert time.monotonic() - began < 1 + 2 + 1
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_stopping_while_the_picture_is_encoded_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "a.png", tmp_path / "b.png"
+    Image.fromarray(photo()).save(source)
+    target.write_bytes(b"an older result")
+    progress = restore.Progress()
+    encode = images._encode
+
+    def encode_and_stop(*arguments: object) -> None:
+        encode(*arguments)  # type: ignore[arg-type]
+        progress.cancel()
+
+    monkeypatch.setattr(images, "_encode", encode_and_stop)
+    with pytest.raises(restore.Cancelled):
+        restore.restore_image(source, target, [BUILT_IN], progress, settings=CPU)
+    assert target.read_bytes() == b"an older result"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
 
 
 @pytest.mark.filterwarnings("ignore:Please import:DeprecationWarning")

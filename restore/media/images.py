@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,13 +178,15 @@ def write_image(
     recipe: str | None = None,
     software: str = f"Restore {__version__}",
     settings: Settings | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Written:
     """Write ``image`` to ``path`` in the format that its suffix names; an existing file is replaced in one step.
 
     ``quality``, 1 to 100, is for JPEG (always 4:4:4), WebP and AVIF. ``recipe``, a JSON string, goes into the EXIF as
     ImageHistory, with ``software`` as Software if there is none yet, and in PNG also into a text chunk. 16 bits stay
-    16 bits in PNG and TIFF, become 10 in AVIF and 8 elsewhere; what is reported are
-    the bits of the source. Where a format has no alpha, the picture is put on white.
+    16 bits in PNG and TIFF, become 10 in AVIF and 8 elsewhere; what is reported are the bits of the source. Where a
+    format has no alpha, the picture is put on white. ``check`` is called when the file is whole and has not yet got its
+    name; it may raise, for a request to stop that came while the picture was being encoded.
 
     Raises ``OutputError`` if the format cannot hold the picture or the file cannot be written, ``LimitError`` if the
     picture is larger than ``settings`` (the default ones if none are given) allow, ``ResourceError`` if the memory does
@@ -205,6 +207,7 @@ def write_image(
             raise unwritable(path, error) from error
         except Exception as error:
             raise OutputError(f"{path.name} cannot be written as {kind}: {error}. Choose another format.") from error
+        check()
     return Written(plan.carried, plan.dropped)
 
 
