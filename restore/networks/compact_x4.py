@@ -55,14 +55,15 @@ class CompactX4(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """The low-resolution features: the part that may run in a lower precision."""
-        x = functional.leaky_relu(self.head(x), SLOPE)
+        x = functional.leaky_relu_(self.head(x), SLOPE)
         for convolution in self.body:
-            x = functional.leaky_relu(convolution(x), SLOPE)
+            x = functional.leaky_relu_(convolution(x), SLOPE)
         return x
 
     def image(self, features: Tensor, x: Tensor) -> Tensor:
         """The enlarged image from float32 features and the input that they came from."""
-        phases = self.tail(features) + functional.conv2d(functional.pad(x, (2, 2, 2, 2), mode="replicate"), self.base)
+        phases: Tensor = self.tail(features)
+        phases += functional.conv2d(functional.pad(x, (2, 2, 2, 2), mode="replicate"), self.base)
         return functional.pixel_shuffle(phases, SCALE)
 
     def forward(self, x: Tensor) -> Tensor:
