@@ -34,10 +34,6 @@ class Model:
     source: NetworkSource
     uses: tuple[ModelUse, ...]
 
-    @property
-    def name(self) -> str:
-        return self.source.name
-
 
 def open_model(name: str, engine: Engine) -> Model:
     """The model ``name``, its weights fetched if need be; raises ``SettingsError`` or ``WeightsError``."""

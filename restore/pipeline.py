@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,19 +13,24 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from restore.errors import LimitError, ResourceError, RestoreError, SettingsError
+from restore.errors import ResourceError, RestoreError, SettingsError
 from restore.frame import Frame
 from restore.inference import memory
 from restore.inference.engine import Engine
-from restore.media.images import Image, check_image_target, probe_image, read_image, write_image
+from restore.media.images import (
+    Image,
+    check_image_target,
+    check_output_pixels,
+    probe_image,
+    read_image,
+    write_image,
+)
 from restore.media.transparency import fill_transparent
 from restore.progress import Progress
 from restore.report import Report, StageReport
-from restore.settings import MEBI, MEGA, Settings, load_settings
+from restore.settings import MEBI, Settings, load_settings
 from restore.stages import Stage, parse_steps, recipe
 from restore.version import __version__
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -103,12 +107,7 @@ def _plan_sizes(stages: Sequence[Stage], width: int, height: int, settings: Sett
     sizes = [(width, height)]
     for stage in stages:
         width, height = stage.output_size(width, height)
-        if width * height > settings.max_output_pixels:
-            raise LimitError(
-                f"The result would have {width}x{height} pixels ({width * height / MEGA:.0f} million), and at most "
-                f"{settings.max_output_pixels / MEGA:.0f} million are allowed: choose a smaller scale or target, "
-                "or raise RESTORE_MAX_OUTPUT_MEGAPIXELS."
-            )
+        check_output_pixels(width, height, settings)
         sizes.append((width, height))
     return sizes
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -92,6 +93,12 @@ def test_a_recipe_survives_json_and_settings_are_values() -> None:
     again = parse_steps(json.loads(json.dumps(recipe(chain))))
     assert again == chain
     assert len({*again, *chain}) == 2
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    stage = Upscale(scale=np.int64(2), strength=np.float32(0.5))  # type: ignore[arg-type]
+    assert stage == Upscale(scale=2, strength=0.5)
+    assert json.loads(json.dumps(recipe([stage])))["steps"][0]["scale"] == 2
 
 
 @given(

@@ -70,12 +70,6 @@ class Residency:
                 return
             total -= self._entries.pop(key).size
 
-    def clear(self) -> None:
-        """Drop every network that nobody is using."""
-        with self._lock:
-            for key in [key for key, entry in self._entries.items() if entry.users == 0]:
-                del self._entries[key]
-
     def __len__(self) -> int:
         return len(self._entries)
 

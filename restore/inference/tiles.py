@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -148,7 +147,7 @@ class Tiler:
             ) from error
 
     def _smaller(self, tiles: list[Tile], picture: Tensor) -> list[Tile]:
-        """The same cores, divided to the present size of a tile, in groups of equal windows."""
+        """The same cores, divided to the present size of a tile, those with equal windows side by side."""
         _, height, width = picture.shape
         smaller = [
             Tile(row, column)
@@ -156,8 +155,7 @@ class Tiler:
             for row in divide(tile.row.start, tile.row.stop, height, self.tile, self.context, self.multiple)
             for column in divide(tile.column.start, tile.column.stop, width, self.tile, self.context, self.multiple)
         ]
-        smaller.sort(key=lambda tile: tile.shape)
-        return [tile for _, group in groupby(smaller, key=lambda tile: tile.shape) for tile in group]
+        return sorted(smaller, key=lambda tile: tile.shape)
 
 
 def blank(height: int, width: int) -> Tensor:

@@ -144,6 +144,16 @@ def read_image(path: Path, settings: Settings) -> Image:
         return _finish(decoded, kind)
 
 
+def check_output_pixels(width: int, height: int, settings: Settings) -> None:
+    """Raise ``LimitError`` if a picture of this size has more pixels than ``settings`` allow to be made."""
+    if width * height > settings.max_output_pixels:
+        raise LimitError(
+            f"The result would have {width} x {height} = {width * height / MEGA:.1f} megapixels and at most "
+            f"{settings.max_output_pixels / MEGA:g} are made: choose a smaller scale or target, or raise "
+            "RESTORE_MAX_OUTPUT_MEGAPIXELS."
+        )
+
+
 def check_image_target(path: Path, width: int, height: int, settings: Settings) -> str:
     """Say what format a picture of ``width`` x ``height`` pixels would be written in at ``path``.
 
@@ -155,12 +165,7 @@ def check_image_target(path: Path, width: int, height: int, settings: Settings) 
     if kind is None:
         known = ", ".join(OUTPUT_SUFFIXES)
         raise OutputError(f"{path.name} cannot be written: the name has to end in one of {known}.")
-    if width * height > settings.max_output_pixels:
-        raise LimitError(
-            f"The result would have {width} x {height} = {width * height / MEGA:.1f} megapixels and at most "
-            f"{settings.max_output_pixels / MEGA:g} are made: choose a smaller scale or raise "
-            "RESTORE_MAX_OUTPUT_MEGAPIXELS."
-        )
+    check_output_pixels(width, height, settings)
     if max(width, height) > _LONGEST_SIDE[kind] or width * height > _MOST_PIXELS.get(kind, width * height):
         most = f"{_LONGEST_SIDE[kind]} pixels a side"
         if kind in _MOST_PIXELS:

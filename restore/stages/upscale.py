@@ -49,10 +49,11 @@ def parse_target(text: str) -> tuple[int, int]:
     return size
 
 
-def _number(name: str, value: object, low: float, high: float) -> None:
-    # NumPy's numbers are welcome; they are Real but not float.
+def _number(name: str, value: object, low: float, high: float) -> float:
+    """``value`` as a number of Python's own, which NumPy's are not; raises ``SettingsError`` outside the range."""
     if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
         raise SettingsError(f"{name} is {value!r}: give a number from {low:g} to {high:g}.")
+    return value if isinstance(value, int | float) else float(value)
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,8 @@ class Upscale:
         if self.model != AUTO and self.stage not in catalog.checkpoint(self.model).stages:
             names = ", ".join([AUTO, *offered_for(self.stage)])
             raise SettingsError(f"the model {self.model} does not enlarge pictures; use one of {names}.")
-        _number("scale", self.scale, 1, LARGEST_SCALE)
-        _number("denoise", self.denoise, 0, 1)
-        _number("strength", self.strength, 0, 1)
-        for name in ("scale", "denoise", "strength"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float):
-                object.__setattr__(self, name, float(value))
+        for name, low, high in (("scale", 1, LARGEST_SCALE), ("denoise", 0, 1), ("strength", 0, 1)):
+            object.__setattr__(self, name, _number(name, getattr(self, name), low, high))
         if self.target is not None:
             if not isinstance(self.target, str):
                 raise SettingsError(f"target is {self.target!r}: give a size such as '3840x2160', or nothing.")
