@@ -28,9 +28,11 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from restore import catalog, networks
-from restore.__main__ import main, scale_of, stoppable
+from restore.cli.command_line import main
+from restore.cli.folders import assign, list_pictures
+from restore.cli.models import scale_of
+from restore.cli.signals import stoppable
 from restore.errors import OutputError, SettingsError
-from restore.folders import assign, list_pictures
 from restore.media.images import OUTPUT_SUFFIXES
 from restore.networks.compact_x4 import CompactX4
 from restore.progress import Progress
@@ -232,7 +234,7 @@ def test_a_second_signal_interrupts_and_a_third_one_kills() -> None:
 ON_A_SLOW_DISK = """
 import os, sys, time
 os.fsync = lambda file: (print("writing", flush=True), time.sleep(60))
-from restore.__main__ import main
+from restore.cli.command_line import main
 sys.exit(main())
 """
 

@@ -1,0 +1,135 @@
+"""The options of all commands, and what becomes of an error."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import restore
+from restore.cli import FAILED, STOPPED, USAGE
+from restore.cli.bars import Bars
+from restore.cli.fetch import fetch
+from restore.cli.models import models
+from restore.cli.run import run
+from restore.cli.signals import stoppable
+from restore.cli.terminal import Lines, Unheard, logging_to, open_streams, put, say
+from restore.errors import Cancelled, RestoreError, SettingsError
+from restore.progress import Progress
+from restore.settings import PRECISIONS
+
+RUN_HELP = """\
+IN is a picture or a folder. A folder is worked through with its sub-folders and OUT is then a folder, made if it is not
+there; pictures keep their format (HEIC and GIF become PNG), and one that fails does not stop the others.
+
+examples:
+  python -m restore run old.jpg new.png
+  python -m restore run old.jpg new.png --model built-in --scale 2
+  python -m restore run scans/ restored/ --report report.json
+  python -m restore run old.jpg new.png --steps '[{"stage": "upscale", "model": "built-in", "scale": 4}]'
+  python -m restore run old.jpg new.png --steps recipe.json
+
+exit code: 0 all is done, 1 something failed, 2 wrong options, 130 stopped by Ctrl-C
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command in ``words`` (those of the process by default); the exit code."""
+    open_streams()
+    arguments = parser().parse_args(words)
+    bars = Bars()
+    progress = Progress(bars if sys.stderr.isatty() and not arguments.quiet else None)
+    lines = Lines(logging.ERROR if arguments.quiet else logging.WARNING)
+    with stoppable(progress) as stop, logging_to(lines):
+        try:
+            code: int = arguments.run(arguments, progress, bars)
+            return code
+        except BrokenPipeError:  # whoever read our output has gone, as `head` does; nobody is left to be told
+            return FAILED
+        except KeyboardInterrupt:
+            say("Stopped at once.")
+            return STOPPED + (stop.signal or signal.SIGINT)
+        except Exception as error:
+            if arguments.debug:
+                raise
+            if isinstance(error, Cancelled):
+                say(str(error))
+                return STOPPED + (stop.signal or signal.SIGINT)
+            if isinstance(error, RestoreError):
+                say(str(error))
+                return USAGE if isinstance(error, SettingsError) else FAILED
+            say(f"a fault in this program, please report it: {type(error).__name__}: {error} (--debug tells more)")
+            return FAILED
+
+
+def parser() -> Parser:
+    """The options of all commands."""
+    top = Parser(prog="python -m restore", description="Restore old photos.", allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"restore {restore.__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable[..., int], text: str, epilog: str = "") -> Parser:
+        made = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        made.set_defaults(run=run, quiet=False)
+        made.add_argument("--debug", action="store_true", help="show where in the program an error came from")
+        return made
+
+    one = command("run", run, "restore a picture, or every picture in a folder", RUN_HELP)
+    one.add_argument(
+        "source", metavar="IN", help="a picture (PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC) or a folder of them"
+    )
+    one.add_argument("target", metavar="OUT", help="the result; its suffix says its format")
+    one.add_argument(
+        "--steps",
+        metavar="JSON|FILE",
+        help="what to do: a list of steps or a recipe, as JSON or as a file with it (one upscale with the best model)",
+    )
+    one.add_argument("--model", metavar="NAME", help="short for one upscale with this model; see `models` (auto)")
+    one.add_argument(
+        "--material",
+        metavar="KIND",
+        help="what the picture is, for the choice of the best model: photo, scan, illustration or faithful (photo)",
+    )
+    one.add_argument("--scale", type=float, metavar="N", help="short for one upscale, N times as large, 1 to 8 (4)")
+    one.add_argument("--report", metavar="FILE", help="write what was done, with which models and how long, as JSON")
+    one.add_argument("--device", type=str.lower, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps (auto)")
+    one.add_argument("--precision", choices=PRECISIONS, help="arithmetic of the networks (auto)")
+    one.add_argument("--quiet", action="store_true", help="say nothing but errors")
+
+    listing = command("models", models, "list the models, their licences, and which of them are on this machine")
+    listing.add_argument("--json", action="store_true", help="as JSON, with more about each")
+
+    getting = command("fetch", fetch, "download models, so that they are there when they are needed")
+    getting.add_argument("models", metavar="MODEL", nargs="*", help="a name that `models` lists")
+    getting.add_argument("--all", action="store_true", help="every model")
+    getting.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    return top
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{message}; see {self.prog} --help")
+        sys.exit(USAGE)
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """End after --help or --version, whose text is still in the buffer."""
+        try:
+            put(end="")
+        except Unheard as error:
+            say(str(error))
+            status = FAILED
+        except BrokenPipeError:
+            status = FAILED
+        super().exit(status, message)
