@@ -66,7 +66,7 @@ def our_runner(model: str, settings: Settings) -> Callable[[Picture], Picture]:
 
     def run(picture: Picture) -> Picture:
         pixels = torch.from_numpy(picture).float().div_(255).permute(2, 0, 1)
-        (frame,) = opened.run([Frame(pixels)])
+        (frame,) = opened.run([Frame(pixels)], engine)
         return frame.pixels.mul(255).round_().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
 
     return run

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
@@ -28,6 +29,34 @@ _failed_at: float | None = None
 
 
 @dataclass(frozen=True)
+class _Weights:
+    """The state dict of the model ``name`` from its file at ``path``, read when it is called."""
+
+    name: str
+    path: Path
+
+    def __call__(self) -> Mapping[str, Tensor]:
+        return networks.convert(self.name, weights.load_checkpoint(self.path))
+
+
+@dataclass(frozen=True)
+class _Blend:
+    """``share`` of the first weights and the rest of the second."""
+
+    share: float
+    first: _Weights
+    second: _Weights
+
+    def __call__(self) -> Mapping[str, Tensor]:
+        a, b = self.first(), self.second()
+        if a.keys() != b.keys() or any(a[key].shape != b[key].shape for key in a):
+            raise WeightsError(
+                f"The files for {self.first.name} and {self.second.name} do not belong to the same network."
+            )
+        return {key: self.share * a[key] + (1 - self.share) * b[key] for key in a}
+
+
+@dataclass(frozen=True)
 class Model:
     """A model whose weights are on this machine."""
 
@@ -38,11 +67,7 @@ class Model:
 def open_model(name: str, engine: Engine) -> Model:
     """The model ``name``, its weights fetched if need be; raises ``SettingsError`` or ``WeightsError``."""
     local = weights.obtain(name, engine.settings, engine.progress)
-
-    def state() -> Mapping[str, Tensor]:
-        return networks.convert(name, weights.load_checkpoint(local.path))
-
-    return Model(NetworkSource(name, local.use.sha256, state), (local.use,))
+    return Model(NetworkSource(name, local.use.sha256, _Weights(name, local.path)), (local.use,))
 
 
 def open_blend(name: str, partner: str, share: float, engine: Engine) -> Model:
@@ -51,16 +76,9 @@ def open_blend(name: str, partner: str, share: float, engine: Engine) -> Model:
     Deep network interpolation (Wang et al. 2018, https://arxiv.org/abs/1811.10515).
     """
     first, second = (weights.obtain(each, engine.settings, engine.progress) for each in (name, partner))
-
-    def state() -> Mapping[str, Tensor]:
-        a = networks.convert(name, weights.load_checkpoint(first.path))
-        b = networks.convert(partner, weights.load_checkpoint(second.path))
-        if a.keys() != b.keys() or any(a[key].shape != b[key].shape for key in a):
-            raise WeightsError(f"The files for {name} and {partner} do not belong to the same network.")
-        return {key: share * a[key] + (1 - share) * b[key] for key in a}
-
+    blend = _Blend(share, _Weights(name, first.path), _Weights(partner, second.path))
     key = f"{share:g} {first.use.sha256} {second.use.sha256}"
-    return Model(NetworkSource(name, key, state), (first.use, second.use))
+    return Model(NetworkSource(name, key, blend), (first.use, second.use))
 
 
 def why_missing(name: str, engine: Engine) -> str | None:

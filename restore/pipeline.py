@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,15 +29,59 @@ from restore.media.transparency import fill_transparent
 from restore.progress import Progress
 from restore.report import Report, StageReport
 from restore.settings import MEBI, Settings, load_settings
-from restore.stages import Stage, parse_steps, recipe
+from restore.stages import OpenStage, Stage, parse_steps, recipe
 from restore.version import __version__
 
 T = TypeVar("T")
+
+ChainRunner = Callable[[Sequence[Stage], Frame, Engine], tuple[Frame, list[StageReport]]]
+"""``run_chain``, or a function that does the same somewhere else."""
 
 BYTES_PER_PIXEL = 28
 """Memory that a pixel of a result takes at the peak: float32 colours, their integers, and what the encoder holds."""
 
 ROWS_AT_ONCE = 256
+
+
+def open_chain(stages: Sequence[Stage], engine: Engine) -> list[OpenStage]:
+    """Choose every model of the chain and download what is missing, so that it can run with no network connection.
+
+    No network is loaded and the device is not touched. Raises ``SettingsError``, ``WeightsError`` and ``Cancelled``.
+    """
+    opened = []
+    for index, stage in enumerate(stages):
+        engine.progress.begin(stage.stage, index, len(stages))
+        opened.append(stage.open(engine))
+    return opened
+
+
+def run_opened(opened: Sequence[OpenStage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
+    """Run an opened chain over one frame on the device of ``engine``; the result and a report of each stage.
+
+    An opened chain, a frame, the settings of an engine and what is returned here can be pickled, so this may happen in
+    another process than ``open_chain``, with an engine of its own; its warnings are then to be added to the first.
+    """
+    reports = []
+    for index, stage in enumerate(opened):
+        engine.progress.begin(stage.settings.stage, index, len(opened))
+        began = time.monotonic()
+        (frame,) = stage.run([frame], engine)
+        reports.append(
+            StageReport(
+                settings=stage.settings.to_dict(),
+                models=stage.models,
+                device=str(engine.device),
+                precision=stage.precision,
+                plan=dict(stage.plan),
+                seconds=time.monotonic() - began,
+            )
+        )
+    return frame, reports
+
+
+def run_chain(stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
+    """Open a chain and run it over one frame in this process."""
+    return run_opened(open_chain(stages, engine), frame, engine)
 
 
 def restore_image(
@@ -47,13 +91,14 @@ def restore_image(
     progress: Progress | None = None,
     *,
     settings: Settings | None = None,
+    run_chain: ChainRunner = run_chain,
 ) -> Report:
     """Run a chain of stages over the image ``source`` and write the result to ``target``.
 
     ``steps`` are settings objects or dicts, in any order, or a recipe; ``[]`` only changes the format. The format of
     ``target`` is that of its suffix. Everything that can be refused is refused before the picture is decoded, and the
     result appears under its name only when it is whole. Raises ``RestoreError`` kinds only, and what the listener of
-    ``progress`` raises; ``progress`` can stop it.
+    ``progress`` raises; ``progress`` can stop it. ``run_chain`` may take the work on the pixels elsewhere.
     """
     began = time.monotonic()
     source, target = _path("source", source), _path("target", target)
@@ -69,7 +114,7 @@ def restore_image(
     image = read_image(source, settings)
 
     with _memory_in_words():
-        frame, reports = _run_chain(stages, _to_frame(image, with_fill=bool(stages)), engine)
+        frame, reports = run_chain(stages, _to_frame(image, with_fill=bool(stages)), engine)
         engine.progress.check()
         result = _to_image(frame, image)
     chain = recipe(stages)
@@ -134,26 +179,6 @@ def _memory_in_words() -> Iterator[None]:
         raise ResourceError(
             "There is not enough memory for this picture: choose a smaller scale or target, or close other programs."
         ) from error
-
-
-def _run_chain(stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
-    reports = []
-    for index, stage in enumerate(stages):
-        engine.progress.begin(stage.stage, index, len(stages))
-        began = time.monotonic()
-        opened = stage.open(engine)
-        (frame,) = opened.run([frame])
-        reports.append(
-            StageReport(
-                settings=stage.to_dict(),
-                models=opened.models,
-                device=str(engine.device),
-                precision=opened.precision,
-                plan=dict(opened.plan),
-                seconds=time.monotonic() - began,
-            )
-        )
-    return frame, reports
 
 
 def _to_frame(image: Image, *, with_fill: bool) -> Frame:

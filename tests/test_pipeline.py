@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -16,9 +18,15 @@ from safetensors.torch import save_file
 
 import restore
 from restore import models, networks
+from restore.frame import Frame
+from restore.inference.engine import Engine
+from restore.inference.residency import RESIDENT
 from restore.media import images
 from restore.media.transparency import fill_transparent
 from restore.networks._basicsr import architecture
+from restore.pipeline import open_chain, run_opened
+from restore.report import StageReport
+from restore.stages import Stage
 
 BUILT_IN = {"stage": "upscale", "model": "built-in"}
 CPU = restore.Settings(device="cpu")
@@ -58,6 +66,40 @@ def test_a_photo_is_enlarged_and_reported(tmp_path: Path) -> None:
     assert restore.parse_steps(data["recipe"]) == restore.parse_steps(chain)
     assert {(position.index, position.stages) for position in seen} == {(0, 2), (1, 2)}
     assert seen[-1].fraction == 1
+
+
+def test_the_pixels_may_be_worked_on_elsewhere(tmp_path: Path) -> None:
+    """An opened chain and what it gives go through pickle, as they do to another process; opening loads nothing."""
+    name = "realesr-general-x4v3"
+    for partner in (name, "realesr-general-wdn-x4v3"):
+        save_file(networks.build(partner).state_dict(), tmp_path / f"{partner}.safetensors")
+    settings = restore.Settings(device="cpu", precision="float32", weights=(tmp_path,))
+    steps = [{"stage": "upscale", "model": name, "scale": 2}, {**BUILT_IN, "scale": 1}]
+    y, x = np.mgrid[0:40, 0:60]
+    picture = np.dstack([photo(), (x + y).astype(np.uint8)])
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    asked: list[Sequence[Stage]] = []
+
+    def elsewhere(stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
+        asked.append(stages)
+        resident = len(RESIDENT)
+        opened = open_chain(stages, engine)
+        assert len(RESIDENT) == resident
+        parcel = pickle.dumps((opened, frame, engine.settings, engine.device))
+        assert len(parcel) < 100_000  # the weights themselves stay in their files
+        opened, frame, there, device = pickle.loads(parcel)
+        result = run_opened(opened, frame, Engine(there, restore.Progress(), device))
+        return pickle.loads(pickle.dumps(result))
+
+    here = restore.restore_image(tmp_path / "a.png", tmp_path / "here.png", steps, settings=settings)
+    there = restore.restore_image(
+        tmp_path / "a.png", tmp_path / "there.png", steps, settings=settings, run_chain=elsewhere
+    )
+    assert asked == [restore.parse_steps(steps)]
+    assert (tmp_path / "here.png").read_bytes() == (tmp_path / "there.png").read_bytes()
+    assert [(s.settings, s.models, s.plan) for s in here.stages] == [
+        (s.settings, s.models, s.plan) for s in there.stages
+    ]
 
 
 def test_the_recipe_is_in_the_picture(tmp_path: Path) -> None:

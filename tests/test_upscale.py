@@ -46,7 +46,7 @@ def weights(tmp_path: Path) -> Callable[..., Settings]:
 def run(stage: Upscale, frame: Frame, settings: Settings) -> tuple[Frame, Engine, list[str]]:
     engine = Engine.start(settings, Progress())
     opened = stage.open(engine)
-    (result,) = opened.run([frame])
+    (result,) = opened.run([frame], engine)
     return result, engine, [use.name for use in opened.models]
 
 
@@ -140,7 +140,7 @@ def test_a_network_runs_as_often_as_needed_and_not_more(factor: float, scale: in
 def test_sizes_and_passes(stage: Upscale, size: tuple[int, int], passes: int) -> None:
     engine = Engine.start(SETTINGS, Progress())
     opened = stage.open(engine)
-    (result,) = opened.run([Frame(picture())])
+    (result,) = opened.run([Frame(picture())], engine)
     assert tuple(result.pixels.shape) == (3, *size)
     assert stage.output_size(32, 24) == size[::-1]
     assert opened.plan["passes"] == passes

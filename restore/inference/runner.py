@@ -36,7 +36,7 @@ LARGEST_TILE = {"cpu": 2048, "mps": 1024, "cuda": 2048}
 
 @dataclass(frozen=True)
 class NetworkSource:
-    """The network of the model ``name`` and its weights, which are read only when they are needed.
+    """The network of the model ``name`` and its weights, which ``state`` reads only when they are needed.
 
     ``key`` stands for the weights in the cache of opened networks: equal keys mean equal weights.
     """

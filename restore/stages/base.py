@@ -11,7 +11,14 @@ from restore.report import ModelUse
 
 
 class OpenStage(Protocol):
-    """A stage on a device. ``plan``, ``models`` and ``precision`` are complete once the frames have run through."""
+    """A stage whose choices are made and whose files are on this machine: what is left is to run it.
+
+    It can be pickled, to run in another process on the same machine. ``plan`` and ``precision`` are complete once the
+    frames have run through.
+    """
+
+    @property
+    def settings(self) -> Stage: ...
 
     @property
     def models(self) -> tuple[ModelUse, ...]: ...
@@ -22,8 +29,8 @@ class OpenStage(Protocol):
     @property
     def precision(self) -> str: ...
 
-    def run(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Turn frames into frames."""
+    def run(self, frames: Iterable[Frame], engine: Engine) -> Iterator[Frame]:
+        """Turn frames into frames on the device of ``engine``, with no network connection."""
         ...
 
 
@@ -41,5 +48,9 @@ class Stage(Protocol):
         ...
 
     def open(self, engine: Engine) -> OpenStage:
-        """Get the models and be ready for frames; raises ``SettingsError`` and ``WeightsError``."""
+        """Choose the models and download what is missing; raises ``SettingsError`` and ``WeightsError``.
+
+        Nothing is loaded and the device is not touched, so this can be done where there is none yet: ``engine.device``
+        only says which one the stage will run on.
+        """
         ...

@@ -112,74 +112,69 @@ class Upscale:
 
 
 class OpenUpscale:
-    """``Upscale`` on a device."""
+    """``Upscale`` with its model chosen and on this machine."""
 
     def __init__(self, settings: Upscale, engine: Engine) -> None:
         self.settings = settings
-        self.engine = engine
-        self.models: tuple[ModelUse, ...] = ()
-        self._runner: Runner | None = None
-        self._passes = 0
-        if settings.strength > 0:
-            model = self._open_model()
-            self.models = model.uses
-            self._runner = Runner(model.source, engine)
+        self.plan: Mapping[str, Any] = {"passes": 0}
+        self._model = _open_model(settings, engine) if settings.strength > 0 else None
 
     @property
-    def plan(self) -> Mapping[str, Any]:
-        if self._runner is None:
-            return {"passes": 0}
-        return {"passes": self._passes, **self._runner.plan}
+    def models(self) -> tuple[ModelUse, ...]:
+        return () if self._model is None else self._model.uses
 
     @property
     def precision(self) -> str:
-        return "float32" if self._runner is None else str(self._runner.plan.get("precision", "float32"))
+        return str(self.plan.get("precision", "float32"))
 
-    def _open_model(self) -> Model:
-        name = self.settings.model
-        if name == AUTO:
-            on_gpu = self.engine.device.type != "cpu"
-            name = choose(AUTO_ON_GPU if on_gpu else AUTO_ON_CPU, self.engine)
-        partner = catalog.checkpoint(name).companions.get("weak_denoise")
-        if partner is None or self.settings.denoise == 1:
-            return open_model(name, self.engine)
-        reason = why_missing(partner, self.engine)
-        if reason is None:
-            return open_blend(name, partner, self.settings.denoise, self.engine)
-        self.engine.warn(f"{name} was run at full denoising strength instead of {self.settings.denoise:g}: {reason}")
-        return open_model(name, self.engine)
-
-    def run(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def run(self, frames: Iterable[Frame], engine: Engine) -> Iterator[Frame]:
+        runner = None if self._model is None else Runner(self._model.source, engine)
         for frame in frames:
-            yield self._enlarge(frame)
+            yield self._enlarge(frame, runner)
 
     @torch.inference_mode()
-    def _enlarge(self, frame: Frame) -> Frame:
+    def _enlarge(self, frame: Frame, runner: Runner | None) -> Frame:
         width, height = self.settings.output_size(frame.width, frame.height)
-        runner = self._runner
         if runner is None:
             alpha = None if frame.alpha is None else lanczos(frame.alpha[None], height, width)[0]
             return Frame(lanczos(frame.pixels, height, width), alpha, frame.bits, frame.pts, frame.duration)
 
-        self._passes = passes_for(max(width / frame.width, height / frame.height), runner.scale)
+        passes = passes_for(max(width / frame.width, height / frame.height), runner.scale)
         with_alpha = frame.alpha is not None and bool(frame.alpha.min() < frame.alpha.max())
-        megapixels = sum(frame.width * frame.height * runner.scale ** (2 * i) for i in range(self._passes)) / 1e6
-        meter = Meter(self.engine.progress, megapixels * (2 if with_alpha else 1))
-        pixels = self._blend(runner, frame.pixels, frame.bits, (height, width), meter)
+        megapixels = sum(frame.width * frame.height * runner.scale ** (2 * i) for i in range(passes)) / 1e6
+        meter = Meter(runner.engine.progress, megapixels * (2 if with_alpha else 1))
+        pixels = self._blend(runner, frame.pixels, frame.bits, passes, (height, width), meter)
         alpha = None
         if frame.alpha is not None and with_alpha:
             grey = frame.alpha.expand(3, -1, -1)
-            alpha = self._blend(runner, grey, frame.bits, (height, width), meter).mean(dim=0)
+            alpha = self._blend(runner, grey, frame.bits, passes, (height, width), meter).mean(dim=0)
         elif frame.alpha is not None:
             alpha = torch.full((height, width), float(frame.alpha[0, 0]))
+        self.plan = {"passes": passes, **runner.plan}
         return Frame(pixels, alpha, frame.bits, frame.pts, frame.duration)
 
-    def _blend(self, runner: Runner, picture: Tensor, bits: int, size: tuple[int, int], meter: Meter) -> Tensor:
+    def _blend(
+        self, runner: Runner, picture: Tensor, bits: int, passes: int, size: tuple[int, int], meter: Meter
+    ) -> Tensor:
         """The picture ``(3, H, W)`` enlarged to ``size`` (height, width) and blended with its plain resampling."""
-        result = enlarge(runner, picture, bits, self._passes, size, meter)
+        result = enlarge(runner, picture, bits, passes, size, meter)
         if self.settings.strength < 1:
             result = lanczos(picture, *size).lerp(result, self.settings.strength)
         return result
+
+
+def _open_model(settings: Upscale, engine: Engine) -> Model:
+    name = settings.model
+    if name == AUTO:
+        name = choose(AUTO_ON_CPU if engine.device.type == "cpu" else AUTO_ON_GPU, engine)
+    partner = catalog.checkpoint(name).companions.get("weak_denoise")
+    if partner is None or settings.denoise == 1:
+        return open_model(name, engine)
+    reason = why_missing(partner, engine)
+    if reason is None:
+        return open_blend(name, partner, settings.denoise, engine)
+    engine.warn(f"{name} was run at full denoising strength instead of {settings.denoise:g}: {reason}")
+    return open_model(name, engine)
 
 
 def passes_for(factor: float, scale: int) -> int:
