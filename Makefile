@@ -1,11 +1,12 @@
 # make run    set everything up in .venv and open the page on http://127.0.0.1:7860
-# make test   the same with the development requirements, then the tests (ARGS="-k name" goes to pytest)
+# make share  the same, and a link under which everybody who has it reaches the page
+# make test   as make run, with the development requirements, then the tests (ARGS="-k name" goes to pytest)
 # make check  linter, format and types
 #
 # PYTHON=python3.12 chooses the interpreter; otherwise the first of those below that is 3.11 or 3.12 is taken.
 
 .DELETE_ON_ERROR:
-.PHONY: run test check clean FORCE
+.PHONY: run share test check clean FORCE
 
 python := .venv/bin/python
 pip := $(python) -m pip --disable-pip-version-check
@@ -22,6 +23,14 @@ endif
 
 run: .venv/.requirements
 	$(python) app.py
+
+# GRADIO_SHARE is what Gradio reads; where the link cannot be made, it says so and goes on with the local page.
+share: .venv/.requirements
+	@echo "Making a public link. Whoever has it can use this page, and with it this computer, until you press Ctrl-C or the"
+	@echo "link ends after a week at the latest. What they send and get passes through Gradio's relay, for which Gradio"
+	@echo "downloads its program frpc. To let in only those with a password: RESTORE_LOGIN=name:password make share"
+	@echo "With no connection there will be no link, and the page is for this computer alone."
+	GRADIO_SHARE=True $(python) app.py
 
 test: .venv/.requirements-dev
 	$(python) -m pytest $(ARGS)

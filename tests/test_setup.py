@@ -133,7 +133,7 @@ def test_every_file_that_the_documents_name_is_there() -> None:
 
 INTERPRETER = """#!/bin/sh
 # A stand-in for an interpreter: it writes down what it is asked and makes a virtual environment of itself.
-printf '%s\\n' "$*" >> log
+printf '%s\\n' "$*${GRADIO_SHARE:+ GRADIO_SHARE=$GRADIO_SHARE}" >> log
 case "$*" in
   "-m venv"*) mkdir -p .venv/bin && rm -f .venv/.r* && cp "$0" .venv/bin/python ;;
   *'version("opencv-python")'*) echo 5.0 ;;
@@ -159,12 +159,12 @@ class Project:
         """The exit code, what the interpreter was asked, and what make said."""
         log = self.folder / "log"
         log.unlink(missing_ok=True)
-        ours = ("MAKE", "PYTHON", "ARGS")  # of the make that may be running these tests
+        ours = ("MAKE", "PYTHON", "ARGS", "GRADIO_")  # of the make that may be running these tests
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         done = subprocess.run(
             ["make", "-C", str(self.folder), *words], env=environment, capture_output=True, text=True, check=False
         )
-        return done.returncode, log.read_text().splitlines() if log.exists() else [], done.stderr
+        return done.returncode, log.read_text().splitlines() if log.exists() else [], done.stdout + done.stderr
 
     def change(self, name: str) -> None:
         # Everything else becomes older: file systems may not tell two moments apart that are as close as these.
@@ -191,6 +191,26 @@ def test_make_run_installs_once_and_again_when_the_requirements_change(project: 
     assert project.make("run")[1] == ["app.py"]
     project.change("requirements.txt")
     assert installs(project.make("run")[1]) == ["requirements.txt"]
+    assert project.make("run")[1] == ["app.py"]
+
+
+def test_make_share_says_what_it_means_before_it_opens_the_page_to_all(project: Project) -> None:
+    project.make("run", "PYTHON=./python-a")
+    code, asked, said = project.make("share")
+    assert (code, asked) == (0, ["app.py GRADIO_SHARE=True"])
+    told, started = said.split("GRADIO_SHARE=True")
+    for word in (
+        "Whoever has it",
+        "this computer",
+        "a week",
+        "relay",
+        "frpc",
+        "RESTORE_LOGIN=",
+        "Ctrl-C",
+        "no connection",
+    ):
+        assert word in told
+    assert "app.py" in started
     assert project.make("run")[1] == ["app.py"]
 
 
