@@ -19,10 +19,10 @@ from upscale import load_picture
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from restore import models, networks, weights
-from restore.inference.engine import Engine, Meter
+from restore.inference.engine import Engine
 from restore.inference.runner import NetworkSource, Runner
 from restore.inference.tiles import divide
-from restore.progress import Progress
+from restore.progress import Meter, Progress
 from restore.settings import load_settings
 
 
@@ -59,8 +59,8 @@ def main() -> None:
     picture = picture.float().div(255).permute(2, 0, 1)
 
     def run(tile: int) -> Tensor:
-        part = Engine(replace(settings, tile=tile), engine.progress, engine.device)
-        return Runner(source, part).enlarge(picture, 8, Meter(engine.progress, picture[0].numel() / 1e6))
+        own = Engine(replace(settings, tile=tile), engine.progress, engine.device)
+        return Runner(source, own).enlarge(picture, 8, Meter(engine.progress, "tiles").part(1))
 
     traits = source.traits
     whole, tiled = run(arguments.size), run(arguments.tile)

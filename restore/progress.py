@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from restore.errors import Cancelled
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where the work stands: ``done`` of ``total`` ``unit``s of the stage number ``index`` (from 0)."""
+    """Where the work stands: ``done`` of ``total`` ``unit``s of the stage number ``index`` (from 0).
+
+    The unit is ``"bytes"`` during a download and ``"tiles"`` while a network runs over a picture; ``done`` is then 2.4
+    in the middle of the third tile. ``total`` may change on the way, but ``fraction`` never goes back.
+    """
 
     stage: str
     index: int
@@ -68,3 +72,43 @@ class Progress:
         """Raise ``Cancelled`` if somebody asked the work to stop."""
         if self._cancelled.is_set():
             raise Cancelled("The work was stopped before it was finished; nothing was written.")
+
+
+@dataclass
+class Part:
+    """A part of the work that a ``Meter`` watches; ``total`` is what is expected of it until it runs."""
+
+    meter: Meter
+    total: float
+    done: float = 0.0
+
+    def at(self, done: float, total: float) -> None:
+        """Say that ``done`` of ``total`` of this part are finished; raises ``Cancelled`` if asked to stop."""
+        self.done, self.total = done, total
+        self.meter.show()
+
+
+@dataclass
+class Meter:
+    """Progress of one stage through its parts, counted in ``unit``s.
+
+    A part that starts again, or that turns out to be longer than expected, does not take back what was shown: the
+    position stays until the work has caught up.
+    """
+
+    progress: Progress
+    unit: str
+    parts: list[Part] = field(default_factory=list)
+    _fraction: float = 0.0
+
+    def part(self, total: float) -> Part:
+        """One more part, of which ``total`` units are expected; all of them are made before the first one runs."""
+        self.parts.append(Part(self, total))
+        return self.parts[-1]
+
+    def show(self) -> None:
+        """Report how far all the parts are; raises ``Cancelled`` if asked to stop."""
+        total = sum(part.total for part in self.parts)
+        done = max(sum(part.done for part in self.parts), self._fraction * total)
+        self._fraction = done / total
+        self.progress.advance(done, total, self.unit)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -15,11 +16,12 @@ from restore import catalog, networks
 from restore.errors import Cancelled, SettingsError, WeightsError
 from restore.inference import memory, precision
 from restore.inference.device import choose_device, choose_precision
-from restore.inference.engine import Engine, Meter
+from restore.inference.engine import Engine
 from restore.inference.residency import Residency
 from restore.inference.runner import NetworkSource, Runner
 from restore.inference.tiles import divide
-from restore.progress import Position, Progress
+from restore.networks.compact_x4 import CompactX4
+from restore.progress import Meter, Part, Position, Progress
 from restore.settings import Settings
 
 CPU = Settings(device="cpu", precision="float32")
@@ -43,8 +45,12 @@ def source_of(name: str, change: Mapping[str, Tensor] | None = None, seed: int =
 def run(source: NetworkSource, picture: Tensor, settings: Settings = CPU, bits: int = 8) -> tuple[Tensor, Runner]:
     engine = Engine.start(settings, Progress())
     runner = Runner(source, engine)
-    meter = Meter(engine.progress, picture.shape[1] * picture.shape[2] / 1e6)
-    return runner.enlarge(picture, bits, meter), runner
+    return runner.enlarge(picture, bits, part_of(engine.progress)), runner
+
+
+def part_of(progress: Progress) -> Part:
+    """All of the work, for a runner to count."""
+    return Meter(progress, "tiles").part(1)
 
 
 def picture_of(height: int, width: int) -> Tensor:
@@ -175,7 +181,7 @@ def test_the_ramp_rule_refuses_a_network_that_bands() -> None:
     runner = Runner(source, engine)
     if choose_precision(engine.settings, engine.device) == torch.float32:
         pytest.skip("this processor has no bfloat16, so everything runs in float32")
-    runner.enlarge(picture, 16, Meter(engine.progress, 1))
+    runner.enlarge(picture, 16, part_of(engine.progress))
     assert runner.plan["precision"] == "float32"
     assert "16 bits" in runner.plan["ramp"]
 
@@ -187,7 +193,7 @@ def test_numbers_that_are_not_finite_bring_float32_back() -> None:
     source, picture = source_of("built-in", change), picture_of(40, 30)
     engine = Engine.start(Settings(device="cpu", precision="float16", tile=16), Progress())
     runner = Runner(source, engine)
-    result = runner.enlarge(picture, 8, Meter(engine.progress, 40 * 30 / 1e6))
+    result = runner.enlarge(picture, 8, part_of(engine.progress))
     torch.testing.assert_close(result, run(source, picture)[0], rtol=0, atol=1e-5)
     assert runner.plan["precision"] == "float32"
     assert "float16" in engine.warnings[0]
@@ -210,7 +216,7 @@ def test_stopping_takes_effect_between_layers() -> None:
 
     def work() -> None:
         try:
-            runner.enlarge(picture_of(900, 900), 8, Meter(progress, 0.81))
+            runner.enlarge(picture_of(900, 900), 8, part_of(progress))
         except Cancelled:
             stopped.append(time.monotonic())
 
@@ -225,14 +231,84 @@ def test_stopping_takes_effect_between_layers() -> None:
     assert not any(module._forward_pre_hooks for module in networks.build("realesr-general-x4v3").modules())
 
 
-def test_progress_moves_forward_inside_one_pass() -> None:
+def positions_of(picture: Tensor, settings: Settings) -> list[Position]:
+    """What is reported while the built-in network runs over ``picture``."""
     positions: list[Position] = []
-    engine = Engine.start(CPU, Progress(positions.append))
-    Runner(source_of("built-in"), engine).enlarge(picture_of(64, 64), 8, Meter(engine.progress, 64 * 64 / 1e6))
+    engine = Engine.start(settings, Progress(positions.append))
+    Runner(source_of("built-in"), engine).enlarge(picture, 8, part_of(engine.progress))
+    return positions
+
+
+def test_progress_moves_forward_inside_one_pass() -> None:
+    positions = positions_of(picture_of(64, 64), CPU)
+    done = [position.done for position in positions]
+    assert len(set(done)) > 10
+    assert done == sorted(done)
+    assert (done[0], done[-1], {position.total for position in positions}) == (0, 1, {1})
+    assert max(done[:-1]) < 1
+    assert max(after - before for before, after in pairwise(done)) < 0.1
+
+
+def test_progress_counts_tiles_and_says_in_which_one_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the third tile of six is in the network, between two and three of them are done."""
+    heads: list[Position] = []
+    forward = CompactX4.forward
+
+    def counted(network: CompactX4, x: Tensor) -> Tensor:
+        result = forward(network, x)
+        heads.append(positions[-1])
+        return result
+
+    positions: list[Position] = []
+    engine = Engine.start(replace(CPU, tile=32), Progress(positions.append))
+    runner = Runner(source_of("built-in"), engine)
+    monkeypatch.setattr("restore.inference.runner.LARGEST_BATCH", 1)
+    monkeypatch.setattr(CompactX4, "forward", counted)
+    assert runner.count(60, 90, 8) == 6
+    runner.enlarge(picture_of(60, 90), 8, part_of(engine.progress))
+    assert [int(position.done) for position in heads] == [0, 1, 2, 3, 4, 5]
+    assert {(position.total, position.unit) for position in positions} == {(6, "tiles")}
+    assert positions[-1].done == 6
+
+
+def test_progress_never_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither when memory runs out late in a tile nor when all is done again in float32; it ends with all tiles."""
+    forward = CompactX4.forward
+    failed: list[int] = []
+
+    def fragile(network: CompactX4, x: Tensor) -> Tensor:
+        result = forward(network, x)
+        if x.shape[-1] > 60:
+            failed.append(x.shape[-1])
+            raise torch.OutOfMemoryError("no room")
+        if network.head.weight.dtype != torch.float32:
+            result[0, 0, 0, 0] = float("nan")
+        return result
+
+    monkeypatch.setattr(CompactX4, "forward", fragile)
+    positions = positions_of(picture_of(90, 90), replace(CPU, precision="bfloat16"))
+    assert failed
+    totals = [position.total for position in positions]
+    assert (totals[0], totals[-1]) == (1, 36)
     fractions = [position.fraction for position in positions]
-    assert len(fractions) > 10
-    assert fractions == sorted(fractions)
-    assert fractions[-1] == 1.0
+    assert all(after >= before - 1e-12 for before, after in pairwise(fractions))
+    assert positions[-1].done == positions[-1].total
+
+
+def test_the_verdict_of_the_ramp_is_kept_with_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Tensor] = []
+    ramp = precision.ramp
+    monkeypatch.setattr(precision, "ramp", lambda: made.append(ramp()) or made[-1])
+    monkeypatch.setattr("restore.inference.runner.choose_precision", lambda settings, device: torch.bfloat16)
+    settings = Settings(device="cpu", precision="auto")
+    source = source_of("built-in")
+    _, first = run(source, picture_of(20, 20), settings, bits=16)
+    _, second = run(source, picture_of(20, 20), settings, bits=16)
+    assert first.plan == second.plan
+    assert len(made) == 1
+    monkeypatch.setattr("restore.inference.runner.RESIDENT", Residency(max_bytes=10**6))
+    run(source, picture_of(20, 20), settings, bits=16)
+    assert len(made) == 2
 
 
 def test_residency_makes_once_and_stays_within_its_bound() -> None:

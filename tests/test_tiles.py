@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from restore.errors import ResourceError
-from restore.inference.tiles import Tiler, divide, largest_tile
+from restore.inference.tiles import Tiler, count_tiles, divide, largest_tile
 
 
 @given(
@@ -68,7 +70,8 @@ def test_tiles_with_enough_context_change_nothing(network: Small, size: tuple[in
     tiler = Tiler(network, scale=2, context=3, multiple=1, tile=tile, batch=3)
     tiled = torch.cat(list(tiler.bands(picture)), dim=1)
     torch.testing.assert_close(tiled, whole, rtol=0, atol=1e-5)
-    assert tiler.finished == size[0] * size[1]
+    assert tiler.finished == count_tiles(*size, tile, 3, 1)
+    assert tiler.left == 0
 
 
 def test_tiles_with_too_little_context_do_change_something(network: Small) -> None:
@@ -91,20 +94,26 @@ def test_equal_windows_go_through_the_network_together(network: Small) -> None:
 
 def test_out_of_memory_halves_the_batch_then_the_tile_and_goes_on(network: Small) -> None:
     picture = torch.rand(3, 70, 90)
-    seen = []
+    counts = []
 
     def forward(batch: Tensor) -> Tensor:
         area = batch.shape[0] * batch.shape[2] * batch.shape[3]
-        if len(seen) >= 2 and area > 30 * 30:
+        counts.append((tiler.finished, tiler.under_way, tiler.total))
+        if len(counts) > 2 and area > 30 * 30:
             raise torch.OutOfMemoryError("no room")
-        seen.append(area)
         return network(batch)
 
     tiler = Tiler(forward, scale=2, context=3, multiple=1, tile=40, batch=2)
     tiled = torch.cat(list(tiler.bands(picture)), dim=1)
     torch.testing.assert_close(tiled, network(picture[None])[0], rtol=0, atol=1e-5)
     assert (tiler.batch, tiler.tile) == (1, 20)
-    assert tiler.finished == 70 * 90
+    # Two rows of three tiles at first. Three are done when the batch, and then the tile, turns out to be too large.
+    assert counts[:4] == [(0, 2, 6), (2, 1, 6), (3, 2, 6), (3, 1, 6)]
+    assert (tiler.finished, tiler.left) == (tiler.total, 0)
+    finished = [finished for finished, _, _ in counts]
+    assert finished == sorted(finished)
+    for before, after in pairwise(counts[4:]):
+        assert after == (before[0] + 1, 1, tiler.total)
 
 
 def test_no_memory_for_the_smallest_tile_is_an_error_in_words() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from restore.errors import LimitError, SettingsError
 from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.inference.resample import lanczos
-from restore.progress import Progress
+from restore.progress import Position, Progress
 from restore.settings import Settings
 from restore.stages import Upscale, parse_steps, recipe
 from restore.stages.upscale import passes_for
@@ -192,6 +193,18 @@ def test_auto_takes_what_is_there_and_says_so(weights: Callable[..., Settings]) 
     _, engine, used = run(Upscale(scale=1), Frame(picture()), settings)
     assert used[0] == "realesr-general-x4v3"
     assert engine.warnings == []
+
+
+@pytest.mark.parametrize(("stage", "tiles"), [({"scale": 4}, 6), ({"scale": 8}, 6 + 60)])
+def test_progress_counts_the_tiles_of_all_passes_and_of_alpha(stage: dict[str, float], tiles: int) -> None:
+    settings = replace(SETTINGS, tile=16)
+    for alpha, total in ((None, tiles), (torch.ones(24, 40), tiles), (torch.rand(24, 40), 2 * tiles)):
+        seen: list[Position] = []
+        engine = Engine.start(settings, Progress(seen.append))
+        list(Upscale(model="built-in", **stage).open(engine).run([Frame(picture(24, 40), alpha)], engine))
+        assert {(position.total, position.unit) for position in seen} == {(total, "tiles")}
+        assert [position.done for position in seen] == sorted(position.done for position in seen)
+        assert seen[-1].done == total
 
 
 def test_alpha_is_enlarged_by_the_network_and_grey_does_not_gain_colour() -> None:

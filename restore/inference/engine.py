@@ -35,20 +35,3 @@ class Engine:
         if message not in self.warnings:
             log.warning(message)
             self.warnings.append(message)
-
-
-@dataclass
-class Meter:
-    """Progress of one stage in megapixels of network input: ``total`` of them are to be done."""
-
-    progress: Progress
-    total: float
-    done: float = 0.0
-
-    def show(self, running: float = 0.0) -> None:
-        """Report what is done and the ``running`` part of what is under way; raises ``Cancelled`` if asked to."""
-        self.progress.advance(min(self.done + running, self.total), self.total, "megapixels")
-
-    def add(self, megapixels: float) -> None:
-        self.done += megapixels
-        self.show()

@@ -22,6 +22,11 @@ def leaves(network: nn.Module) -> list[tuple[str, nn.Module]]:
     return [(name, module) for name, module in network.named_modules() if next(module.children(), None) is None]
 
 
+def layers(network: nn.Module) -> list[nn.Module]:
+    """The leaves of a network that have weights: those that take the time."""
+    return [module for _, module in leaves(network) if next(module.parameters(recurse=False), None) is not None]
+
+
 def lower(network: nn.Module, dtype: torch.dtype, keep: Collection[str]) -> nn.Module:
     """Convert the weights of every layer to ``dtype``, but for the layers named in ``keep``."""
     for name, module in leaves(network):
@@ -39,16 +44,14 @@ def _cast(dtype: torch.dtype) -> Callable[[nn.Module, tuple[Any, ...]], tuple[An
 
 @contextmanager
 def watched(network: nn.Module, before_layer: Callable[[], None]) -> Iterator[None]:
-    """Inside, each layer casts its input to its own precision, and ``before_layer`` is called before each of them.
+    """Inside, each of ``layers`` casts its input to its own precision, and before it ``before_layer`` is called.
 
     ``before_layer`` may raise: that is how work is stopped in the middle of a network.
     """
     handles = []
     try:
-        for _, module in leaves(network):
-            weight = next(module.parameters(recurse=False), None)
-            if weight is not None and weight.is_floating_point():
-                handles.append(module.register_forward_pre_hook(_cast(weight.dtype)))
+        for module in layers(network):
+            handles.append(module.register_forward_pre_hook(_cast(next(module.parameters(recurse=False)).dtype)))
             handles.append(module.register_forward_pre_hook(lambda _module, _inputs: before_layer()))
         yield
     finally:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,10 @@ from restore import networks
 from restore.errors import WeightsError
 from restore.inference import allocator, memory, precision
 from restore.inference.device import choose_precision, name_of
-from restore.inference.engine import Engine, Meter
+from restore.inference.engine import Engine
 from restore.inference.residency import RESIDENT
-from restore.inference.tiles import Tiler, blank, largest_tile
+from restore.inference.tiles import Tiler, blank, count_tiles, largest_tile
+from restore.progress import Part
 
 SHARE_OF_MEMORY = 0.4
 """How much of the memory that is free one pass of a network may take."""
@@ -32,6 +34,9 @@ half the time. A request to stop is heard between layers, and this much takes a 
 
 LARGEST_BATCH = 16
 LARGEST_TILE = {"cpu": 2048, "mps": 1024, "cuda": 2048}
+
+_KEEPS_RAMP: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+"""The verdict of the ramp on each network in a lower precision, as long as it is resident."""
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,24 @@ class Runner:
     engine: Engine
     plan: dict[str, Any] = field(default_factory=dict)
     _float32_only: bool = False
-    _ramp_holds: dict[torch.dtype, bool] = field(default_factory=dict)
 
     @property
     def scale(self) -> int:
         return self.source.traits.scale
 
-    def enlarge(self, picture: Tensor, bits: int, meter: Meter) -> Tensor:
+    def count(self, height: int, width: int, bits: int) -> int:
+        """How many tiles a picture of this size and depth has, with the memory that is free now."""
+        traits = self.source.traits
+        height, width = (side + -side % traits.multiple for side in (height, width))
+        tile, _ = self._tiles(self._precision_for(bits), height, width)
+        return count_tiles(height, width, tile, traits.context, traits.multiple)
+
+    def enlarge(self, picture: Tensor, bits: int, part: Part) -> Tensor:
         """``(3, H, W) float32 in [0, 1]`` on the CPU to ``(3, scale * H, scale * W)``, clamped to [0, 1]."""
         height, width = picture.shape[1] * self.scale, picture.shape[2] * self.scale
         result: Tensor | None = None
         top = 0
-        with closing(self.bands(picture, bits, meter)) as bands:
+        with closing(self.bands(picture, bits, part)) as bands:
             for band in bands:
                 if band.shape[1] == height:
                     result = band
@@ -98,14 +109,16 @@ class Runner:
         assert result is not None
         return result
 
-    def bands(self, picture: Tensor, bits: int, meter: Meter) -> Generator[Tensor]:
-        """The same as ``enlarge``, band by band from top to bottom. ``bits`` is the depth of the source.
+    def bands(self, picture: Tensor, bits: int, part: Part) -> Generator[Tensor]:
+        """The same as ``enlarge``, band by band from top to bottom.
+
+        ``bits`` is the depth of the source; ``part`` is told the tiles.
 
         The network is held until the last band or until the generator is closed: use it inside ``contextlib.closing``.
         """
-        start, rows = meter.done, 0
+        rows = 0
         try:
-            with closing(self._bands(picture, self._precision_for(bits), meter)) as bands:
+            with closing(self._bands(picture, self._precision_for(bits), part)) as bands:
                 for band in bands:
                     yield band
                     rows += band.shape[1]
@@ -114,9 +127,8 @@ class Runner:
                 f"{self.source.name} gave numbers that are not finite in {error}; it was run in float32 instead."
             )
             self._float32_only = True
-            meter.done = start
             skip = rows
-            with closing(self._bands(picture, torch.float32, meter)) as bands:
+            with closing(self._bands(picture, torch.float32, part)) as bands:
                 for band in bands:
                     if skip < band.shape[1]:
                         yield band[:, skip:]
@@ -133,19 +145,33 @@ class Runner:
 
     def _keeps_ramp(self, dtype: torch.dtype) -> bool:
         """Whether a smooth ramp keeps enough of its 10-bit codes through this network in ``dtype``."""
-        if dtype not in self._ramp_holds:
-            picture = precision.ramp()
 
-            def run(dtype: torch.dtype) -> Tensor:
-                with self._opened(dtype, lambda _: self.engine.progress.check()) as forward:
-                    return forward(picture)
+        def on_layer(_: float) -> None:
+            self.engine.progress.check()
 
-            reference = run(torch.float32)
-            try:
-                self._ramp_holds[dtype] = precision.kept_codes(run(dtype), reference) >= precision.RAMP_CODES
-            except _NotFinite:
-                self._ramp_holds[dtype] = False
-        return self._ramp_holds[dtype]
+        with self._lease(dtype) as network:
+            if network in _KEEPS_RAMP:
+                return _KEEPS_RAMP[network]
+        # One network at a time: whoever held one and waited for another could wait for somebody who does the reverse.
+        picture = precision.ramp()
+        with self._opened(torch.float32, on_layer) as forward:
+            reference = forward(picture)
+        try:
+            with self._opened(dtype, on_layer) as forward:
+                keeps = precision.kept_codes(forward(picture), reference) >= precision.RAMP_CODES
+        except _NotFinite:
+            keeps = False
+        with self._lease(dtype) as network:
+            _KEEPS_RAMP[network] = keeps
+        return keeps
+
+    @contextmanager
+    def _lease(self, dtype: torch.dtype) -> Iterator[nn.Module]:
+        """The network in ``dtype``, held for this user alone."""
+        device = self.engine.device
+        key = self.source.key, str(device), dtype
+        with RESIDENT.lease(key, lambda: self.source.open(device, dtype), self.engine.progress.check) as network:
+            yield network
 
     @contextmanager
     def _opened(self, dtype: torch.dtype, on_layer: Callable[[float], None]) -> Iterator[Callable[[Tensor], Tensor]]:
@@ -154,18 +180,16 @@ class Runner:
         ``on_layer`` is called before each layer with the fraction of the layers that are done; it may raise.
         """
         device = self.engine.device
-        key = self.source.key, str(device), dtype
         with ExitStack() as stack:
-            check = self.engine.progress.check
-            network = stack.enter_context(RESIDENT.lease(key, lambda: self.source.open(device, dtype), check))
+            network = stack.enter_context(self._lease(dtype))
             if device.type == "cpu":
                 stack.enter_context(allocator.reuse())
-            layers = len(precision.leaves(network))
+            layers = len(precision.layers(network))
             calls = 0
 
             def before_layer() -> None:
                 nonlocal calls
-                on_layer(min(1.0, calls / layers))
+                on_layer(calls / layers)
                 calls += 1
 
             stack.enter_context(precision.watched(network, before_layer))
@@ -190,15 +214,14 @@ class Runner:
 
             yield forward
 
-    def _bands(self, picture: Tensor, dtype: torch.dtype, meter: Meter) -> Generator[Tensor]:
+    def _bands(self, picture: Tensor, dtype: torch.dtype, part: Part) -> Generator[Tensor]:
         traits = self.source.traits
         _, height, width = picture.shape
         padded = _pad(picture, traits.multiple)
         tile, batch = self._tiles(dtype, padded.shape[1], padded.shape[2])
-        weight = height * width / (padded.shape[1] * padded.shape[2]) / 1e6
 
         def on_layer(fraction: float) -> None:
-            meter.show((tiler.finished + fraction * tiler.under_way) * weight)
+            part.at(tiler.finished + fraction * tiler.under_way, tiler.total)
 
         with self._opened(dtype, on_layer) as forward:
             tiler = Tiler(forward, traits.scale, traits.context, traits.multiple, tile, batch)
@@ -215,7 +238,7 @@ class Runner:
             "batch": tiler.batch,
             "context": traits.context,
         }
-        meter.add(height * width / 1e6)
+        part.at(tiler.finished, tiler.total)
 
     def _tiles(self, dtype: torch.dtype, height: int, width: int) -> tuple[int, int]:
         """The side of a tile and how many go into a batch, from the memory that is free."""

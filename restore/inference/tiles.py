@@ -66,11 +66,6 @@ class Tile:
         """Height and width of the window."""
         return self.row.size, self.column.size
 
-    @property
-    def area(self) -> int:
-        """Pixels of the core."""
-        return (self.row.stop - self.row.start) * (self.column.stop - self.column.start)
-
     def cut(self, picture: Tensor) -> Tensor:
         """The window, from a picture ``(3, H, W)``."""
         return picture[:, self.row.seen, self.column.seen]
@@ -87,7 +82,8 @@ class Tiler:
     """Run ``forward`` over pictures in tiles of at most ``tile`` pixels a side, ``batch`` equal windows at a time.
 
     Out of memory first halves the batch, then the tile, and goes on with what is left; both keep their new value.
-    ``finished`` and ``under_way`` count the pixels of the input that are done and that are being worked on.
+    ``finished`` and ``left`` count the tiles that are done and those that are not; ``under_way`` are the ones of these
+    that ``forward`` has. When tiles become smaller, what is done is counted in tiles of the new size as well.
     """
 
     forward: Forward
@@ -97,7 +93,13 @@ class Tiler:
     tile: int
     batch: int = 1
     finished: int = 0
+    left: int = 0
     under_way: int = 0
+
+    @property
+    def total(self) -> int:
+        """How many tiles the picture has."""
+        return self.finished + self.left
 
     def bands(self, picture: Tensor) -> Iterator[Tensor]:
         """Yield the enlarged picture ``(3, h, scale * W)`` band by band from top to bottom.
@@ -105,29 +107,37 @@ class Tiler:
         ``picture`` is ``(3, H, W)`` on the CPU and stays there; both sides are multiples of ``multiple``.
         """
         _, height, width = picture.shape
-        for row in divide(0, height, height, self.tile, self.context, self.multiple):
-            columns = divide(0, width, width, self.tile, self.context, self.multiple)
-            yield self._band(picture, row, [Tile(row, column) for column in columns])
+        rows = divide(0, height, height, self.tile, self.context, self.multiple)
+        self.finished, self.left = 0, len(rows) * len(self._columns(width))
+        for below, row in zip(reversed(range(len(rows))), rows, strict=True):
+            yield self._band(picture, row, below)
 
-    def _band(self, picture: Tensor, row: Span, tiles: list[Tile]) -> Tensor:
+    def _columns(self, width: int) -> list[Span]:
+        return divide(0, width, width, self.tile, self.context, self.multiple)
+
+    def _band(self, picture: Tensor, row: Span, below: int) -> Tensor:
+        """The enlarged ``row`` of ``picture``, which has as many more as ``below`` says."""
+        width = picture.shape[2]
         canvas: Tensor | None = None
-        waiting = tiles
+        tiles = waiting = [Tile(row, column) for column in self._columns(width)]
         while waiting:
             shape = waiting[0].shape
             group = [tile for tile in waiting[: self.batch] if tile.shape == shape]
-            self.under_way = sum(tile.area for tile in group)
+            self.under_way = len(group)
             try:
                 results = self.forward(torch.stack([tile.cut(picture) for tile in group]))
             except torch.OutOfMemoryError as error:
                 self._shrink(error)
                 waiting = self._smaller(waiting, picture)
+                left = len(waiting) + below * len(self._columns(width))
+                self.finished, self.left = math.ceil(self.finished * left / self.left), left
                 continue
             waiting = waiting[len(group) :]
-            self.finished, self.under_way = self.finished + self.under_way, 0
+            self.finished, self.left, self.under_way = self.finished + len(group), self.left - len(group), 0
             if canvas is None and not waiting and len(tiles) == 1 and len(group) == 1:
                 return group[0].core_of(results[0], self.scale)
             if canvas is None:
-                canvas = blank((row.stop - row.start) * self.scale, picture.shape[2] * self.scale)
+                canvas = blank((row.stop - row.start) * self.scale, width * self.scale)
             for tile, result in zip(group, results, strict=True):
                 top, left = (tile.row.start - row.start) * self.scale, tile.column.start * self.scale
                 core = tile.core_of(result, self.scale)
@@ -161,6 +171,12 @@ class Tiler:
 def blank(height: int, width: int) -> Tensor:
     """An unset picture ``(3, height, width) float32`` that lies in memory as an image file has it, pixel by pixel."""
     return torch.empty(height, width, 3).permute(2, 0, 1)
+
+
+def count_tiles(height: int, width: int, tile: int, context: int, multiple: int) -> int:
+    """How many tiles of at most ``tile`` pixels a side a picture has."""
+    rows, columns = (divide(0, side, side, tile, context, multiple) for side in (height, width))
+    return len(rows) * len(columns)
 
 
 def largest_tile(pixels: int, context: int, multiple: int) -> int:

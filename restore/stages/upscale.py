@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from numbers import Real
@@ -18,10 +18,11 @@ from torch import Tensor
 from restore import catalog
 from restore.errors import LimitError, SettingsError
 from restore.frame import Frame
-from restore.inference.engine import Engine, Meter
+from restore.inference.engine import Engine
 from restore.inference.resample import lanczos, lanczos_bands
 from restore.inference.runner import Runner
 from restore.models import AUTO, Model, choose, offered_for, open_blend, open_model, why_missing
+from restore.progress import Meter, Part
 from restore.report import ModelUse
 
 LARGEST_SCALE = 8.0
@@ -141,23 +142,26 @@ class OpenUpscale:
 
         passes = passes_for(max(width / frame.width, height / frame.height), runner.scale)
         with_alpha = frame.alpha is not None and bool(frame.alpha.min() < frame.alpha.max())
-        megapixels = sum(frame.width * frame.height * runner.scale ** (2 * i) for i in range(passes)) / 1e6
-        meter = Meter(runner.engine.progress, megapixels * (2 if with_alpha else 1))
-        pixels = self._blend(runner, frame.pixels, frame.bits, passes, (height, width), meter)
+        zooms = [runner.scale**i for i in range(passes)]
+        counts = [runner.count(frame.height * zoom, frame.width * zoom, frame.bits) for zoom in zooms]
+        meter = Meter(runner.engine.progress, "tiles")
+        parts = [meter.part(count) for count in counts]
+        parts_of_alpha = [meter.part(count) for count in counts if with_alpha]
+        pixels = self._blend(runner, frame.pixels, frame.bits, parts, (height, width))
         alpha = None
         if frame.alpha is not None and with_alpha:
             grey = frame.alpha.expand(3, -1, -1)
-            alpha = self._blend(runner, grey, frame.bits, passes, (height, width), meter).mean(dim=0)
+            alpha = self._blend(runner, grey, frame.bits, parts_of_alpha, (height, width)).mean(dim=0)
         elif frame.alpha is not None:
             alpha = torch.full((height, width), float(frame.alpha[0, 0]))
         self.plan = {"passes": passes, **runner.plan}
         return Frame(pixels, alpha, frame.bits, frame.pts, frame.duration)
 
     def _blend(
-        self, runner: Runner, picture: Tensor, bits: int, passes: int, size: tuple[int, int], meter: Meter
+        self, runner: Runner, picture: Tensor, bits: int, parts: Sequence[Part], size: tuple[int, int]
     ) -> Tensor:
         """The picture ``(3, H, W)`` enlarged to ``size`` (height, width) and blended with its plain resampling."""
-        result = enlarge(runner, picture, bits, passes, size, meter)
+        result = enlarge(runner, picture, bits, parts, size)
         if self.settings.strength < 1:
             result = lanczos(picture, *size).lerp(result, self.settings.strength)
         return result
@@ -182,12 +186,13 @@ def passes_for(factor: float, scale: int) -> int:
     return max(1, math.ceil(math.log(max(1.0, factor), scale) - 1e-6))
 
 
-def enlarge(runner: Runner, picture: Tensor, bits: int, passes: int, size: tuple[int, int], meter: Meter) -> Tensor:
-    """Run the network ``passes`` times over ``(3, H, W)``, then resample to ``size`` (height, width)."""
-    for _ in range(passes - 1):
-        picture = runner.enlarge(picture, bits, meter)
+def enlarge(runner: Runner, picture: Tensor, bits: int, parts: Sequence[Part], size: tuple[int, int]) -> Tensor:
+    """Run the network over ``(3, H, W)`` once for each of ``parts``, then resample to ``size`` (height, width)."""
+    *first, last = parts
+    for part in first:
+        picture = runner.enlarge(picture, bits, part)
     source = picture.shape[1] * runner.scale, picture.shape[2] * runner.scale
     if source == size:
-        return runner.enlarge(picture, bits, meter)
-    with closing(runner.bands(picture, bits, meter)) as bands:
+        return runner.enlarge(picture, bits, last)
+    with closing(runner.bands(picture, bits, last)) as bands:
         return lanczos_bands(bands, source, size)
