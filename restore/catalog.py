@@ -55,6 +55,13 @@ class Checkpoint:
         """The path of the file inside ``repo``."""
         return self.repo_file or self.file
 
+    @property
+    def scale(self) -> int | None:
+        """How many times the model enlarges, ``None`` for one that does not; known without making its network."""
+        # The published networks say it in their arguments; ours has it in its name, because it can do nothing else.
+        known = self.arguments.get("scale", self.arguments.get("upscale"))
+        return {"compact-x4": 4}.get(self.network) if known is None else int(known)
+
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "stages": (list,),

@@ -30,7 +30,6 @@ from safetensors.torch import save_file
 from restore import catalog, networks
 from restore.cli.command_line import main
 from restore.cli.folders import assign, list_pictures
-from restore.cli.models import scale_of
 from restore.cli.signals import stoppable
 from restore.errors import OutputError, SettingsError
 from restore.media.images import OUTPUT_SUFFIXES
@@ -502,7 +501,7 @@ def test_the_table_of_models(here: Path, capsys: pytest.CaptureFixture[str], mon
 def test_the_scale_of_every_model_is_that_of_its_network() -> None:
     for entry in catalog.checkpoints().values():
         if "upscale" in entry.stages:
-            assert scale_of(entry) == networks.traits(entry.name).scale, entry.name
+            assert entry.scale == networks.traits(entry.name).scale, entry.name
 
 
 @pytest.fixture

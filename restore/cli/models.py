@@ -53,7 +53,7 @@ def describe(entry: Checkpoint, settings: Settings) -> dict[str, Any]:
         "title": entry.title,
         "description": entry.description,
         "stages": list(entry.stages),
-        "scale": scale_of(entry),
+        "scale": entry.scale,
         "licence": entry.licence,
         "commercial": entry.commercial,
         "size": found.path.stat().st_size if found else entry.size,
@@ -72,10 +72,3 @@ def on_disk(row: Mapping[str, Any]) -> str:
     if row["origin"] is None:
         return "no"
     return "yes" if row["origin"] == "built-in" or row["verified"] else "yes (unverified)"
-
-
-def scale_of(entry: Checkpoint) -> int | None:
-    """How many times a model enlarges, or ``None`` for one that does not; from the catalogue, without its network."""
-    # The published networks say it in their arguments; ours has it in its name, because it can do nothing else.
-    known = entry.arguments.get("scale", entry.arguments.get("upscale"))
-    return {"compact-x4": 4}.get(entry.network) if known is None else int(known)
