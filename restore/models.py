@@ -64,9 +64,18 @@ class Model:
     uses: tuple[ModelUse, ...]
 
 
+def _obtain(name: str, engine: Engine) -> weights.LocalWeights:
+    if engine.download:
+        return weights.obtain(name, engine.settings, engine.progress)
+    found = weights.find(name, engine.settings)
+    if found is None:
+        raise WeightsError(f"{name} is not on this machine, and nothing is downloaded for this piece of work.")
+    return found
+
+
 def open_model(name: str, engine: Engine) -> Model:
     """The model ``name``, its weights fetched if need be; raises ``SettingsError`` or ``WeightsError``."""
-    local = weights.obtain(name, engine.settings, engine.progress)
+    local = _obtain(name, engine)
     return Model(NetworkSource(name, local.use.sha256, _Weights(name, local.path)), (local.use,))
 
 
@@ -75,43 +84,41 @@ def open_blend(name: str, partner: str, share: float, engine: Engine) -> Model:
 
     Deep network interpolation (Wang et al. 2018, https://arxiv.org/abs/1811.10515).
     """
-    first, second = (weights.obtain(each, engine.settings, engine.progress) for each in (name, partner))
+    first, second = (_obtain(each, engine) for each in (name, partner))
     blend = _Blend(share, _Weights(name, first.path), _Weights(partner, second.path))
     key = f"{share:g} {first.use.sha256} {second.use.sha256}"
     return Model(NetworkSource(name, key, blend), (first.use, second.use))
 
 
 def why_missing(name: str, engine: Engine) -> str | None:
-    """``None`` once the weights of ``name`` are on this machine, fetched if need be; else a sentence on it."""
+    """``None`` once the weights of ``name`` are on this machine, fetched if need be; else what to say of it."""
     global _failed_at
     try:
         if weights.find(name, engine.settings) is not None:
             return None
+        if not engine.download:
+            return "is not on this machine"
         if _failed_at is None or time.monotonic() - _failed_at > PAUSE_SECONDS:
             weights.obtain(name, engine.settings, engine.progress)
             return None
     except WeightsError as error:
         _failed_at = time.monotonic()
         log.info("%s", error)
-    return f"{name} is not on this machine and could not be downloaded (`python -m restore fetch {name}` says why)."
+    return "is not on this machine and could not be downloaded"
 
 
-def choose(candidates: Sequence[str], engine: Engine) -> str:
-    """The first of ``candidates`` that is on this machine or can be fetched; the built-in model ends the list.
+def choose(candidates: Sequence[str], engine: Engine) -> tuple[str, str | None]:
+    """The first of ``candidates`` that is on this machine or can be fetched, and why it is not the very first.
 
-    What was passed over, and why, goes into the report.
+    The last one is taken without asking.
     """
-    reasons = []
-    for name in candidates:
+    reasons: list[str] = []
+    for name in candidates[:-1]:
         reason = why_missing(name, engine)
         if reason is None:
-            break
+            return name, reasons[0] if reasons else None
         reasons.append(reason)
-    else:
-        name = BUILT_IN
-    if reasons:
-        engine.warn(f"The model {name} was used instead of {candidates[0]}: {reasons[0]}")
-    return name
+    return candidates[-1], reasons[0] if reasons else None
 
 
 def offered_for(stage: str) -> list[str]:

@@ -74,6 +74,7 @@ def run_opened(opened: Sequence[OpenStage], frame: Frame, engine: Engine) -> tup
                 precision=stage.precision,
                 plan=dict(stage.plan),
                 seconds=time.monotonic() - began,
+                notes=stage.notes,
             )
         )
     return frame, reports

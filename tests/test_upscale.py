@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from restore import models, networks
-from restore.errors import LimitError, SettingsError
+from restore.errors import LimitError, SettingsError, WeightsError
 from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.inference.resample import lanczos
 from restore.progress import Position, Progress
 from restore.settings import Settings
-from restore.stages import Upscale, parse_steps, recipe
+from restore.stages import MATERIALS, OpenStage, Upscale, auto_candidates, parse_steps, recipe
 from restore.stages.upscale import passes_for
+from tests.hub import Hub
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +45,15 @@ def weights(tmp_path: Path) -> Callable[..., Settings]:
     return make
 
 
-def run(stage: Upscale, frame: Frame, settings: Settings) -> tuple[Frame, Engine, list[str]]:
+def run(stage: Upscale, frame: Frame, settings: Settings) -> tuple[Frame, Engine, OpenStage]:
     engine = Engine.start(settings, Progress())
     opened = stage.open(engine)
     (result,) = opened.run([frame], engine)
-    return result, engine, [use.name for use in opened.models]
+    return result, engine, opened
+
+
+def names(opened: OpenStage) -> list[str]:
+    return [use.name for use in opened.models]
 
 
 SETTINGS = Settings(device="cpu", precision="float32")
@@ -74,6 +79,8 @@ def picture(height: int = 24, width: int = 32) -> torch.Tensor:
         ({"model": "realesr-generl-x4v3"}, "realesr-general-x4v3"),
         ({"model": "realesr-general-wdn-x4v3"}, "does not enlarge"),
         ({"model": None}, "model"),
+        ({"material": "film"}, "photo, scan, illustration, faithful"),
+        ({"material": ["photo"]}, "material"),
         ({"sclae": 2}, "sclae"),
     ],
 )
@@ -151,11 +158,11 @@ def test_the_network_restores_at_the_same_size_and_strength_blends() -> None:
     frame = Frame(picture())
     full, _, _ = run(Upscale(model="built-in", scale=1), frame, SETTINGS)
     half, _, _ = run(Upscale(model="built-in", scale=1, strength=0.5), frame, SETTINGS)
-    none, _, used = run(Upscale(model="built-in", scale=1, strength=0), frame, SETTINGS)
+    none, _, opened = run(Upscale(model="built-in", scale=1, strength=0), frame, SETTINGS)
     assert (full.pixels - frame.pixels).abs().mean() > 0.01
     torch.testing.assert_close(half.pixels, (full.pixels + frame.pixels) / 2)
     assert torch.equal(none.pixels, frame.pixels)
-    assert used == []
+    assert names(opened) == []
     larger, _, _ = run(Upscale(model="built-in", scale=3, strength=0), frame, SETTINGS)
     assert torch.equal(larger.pixels, lanczos(frame.pixels, 72, 96))
 
@@ -171,28 +178,95 @@ def test_denoise_interpolates_between_the_two_networks(weights: Callable[..., Se
         network = networks.build("realesr-general-x4v3")
         network.load_state_dict({key: denoise * strong[key] + (1 - denoise) * weak[key] for key in strong})
         expected = network(frame.pixels[None])[0].clamp(0, 1)
-        result, engine, used = run(Upscale(model="realesr-general-x4v3", denoise=denoise), frame, settings)
+        result, engine, opened = run(Upscale(model="realesr-general-x4v3", denoise=denoise), frame, settings)
         torch.testing.assert_close(result.pixels, expected, rtol=0, atol=1e-5)
         assert engine.warnings == []
-        assert len(used) == (1 if denoise == 1 else 2)
+        assert len(names(opened)) == (1 if denoise == 1 else 2)
 
 
 def test_a_missing_partner_is_said_and_not_fatal(weights: Callable[..., Settings]) -> None:
     settings = weights(realesr_general_x4v3=1)
-    _, engine, used = run(Upscale(model="realesr-general-x4v3", denoise=0.3), Frame(picture()), settings)
-    assert used == ["realesr-general-x4v3"]
+    _, engine, opened = run(Upscale(model="realesr-general-x4v3", denoise=0.3), Frame(picture()), settings)
+    assert names(opened) == ["realesr-general-x4v3"]
     assert "0.3" in engine.warnings[0]
     assert "realesr-general-wdn-x4v3" in engine.warnings[0]
 
 
 def test_auto_takes_what_is_there_and_says_so(weights: Callable[..., Settings]) -> None:
-    _, engine, used = run(Upscale(scale=1), Frame(picture()), SETTINGS)
-    assert used == ["built-in"]
-    assert "built-in was used instead of realesr-general-x4v3" in engine.warnings[0]
+    _, engine, opened = run(Upscale(scale=1), Frame(picture()), SETTINGS)
+    assert names(opened) == ["built-in"]
+    (note,) = opened.notes
+    assert note == (
+        "auto took built-in, because realesr-general-x4v3, the choice for photos on a processor, is not on this "
+        "machine and could not be downloaded."
+    )
+    assert len(engine.warnings) == 1
+    assert "python -m restore fetch realesr-general-x4v3" in engine.warnings[0]
     settings = weights(realesr_general_x4v3=1, realesr_general_wdn_x4v3=2)
-    _, engine, used = run(Upscale(scale=1), Frame(picture()), settings)
-    assert used[0] == "realesr-general-x4v3"
+    _, engine, opened = run(Upscale(scale=1), Frame(picture()), settings)
+    assert names(opened)[0] == "realesr-general-x4v3"
+    assert opened.notes == ("auto took realesr-general-x4v3: the choice for photos on a processor.",)
     assert engine.warnings == []
+    assert Upscale(model="realesr-general-x4v3").open(engine).notes == ()
+
+
+GENERAL, PARTNER, ANIME = "realesr-general-x4v3", "realesr-general-wdn-x4v3", "realesr-animevideov3"
+
+
+@pytest.mark.parametrize(
+    ("material", "device", "present", "taken", "warned"),
+    [
+        ("photo", "cuda", ("RealESRGAN_x4plus", GENERAL, PARTNER), "RealESRGAN_x4plus", False),
+        ("photo", "cuda", (GENERAL, PARTNER), GENERAL, True),
+        ("scan", "cuda", ("RealESRGAN_x4plus", GENERAL, PARTNER), GENERAL, False),
+        ("scan", "mps", ("RealESRGAN_x4plus",), "RealESRGAN_x4plus", True),
+        ("scan", "cpu", ("RealESRGAN_x4plus",), "built-in", True),
+        ("illustration", "cuda", ("RealESRGAN_x4plus_anime_6B", ANIME), "RealESRGAN_x4plus_anime_6B", False),
+        ("illustration", "cuda", (ANIME,), ANIME, True),
+        ("illustration", "cpu", ("RealESRGAN_x4plus_anime_6B", ANIME), ANIME, False),
+        ("faithful", "cuda", ("RealESRNet_x4plus", GENERAL), "RealESRNet_x4plus", False),
+        ("faithful", "cuda", (GENERAL,), "built-in", True),
+        ("faithful", "cpu", ("RealESRNet_x4plus", GENERAL), "built-in", False),
+    ],
+)
+def test_auto_chooses_by_material_and_device(
+    tmp_path: Path, material: str, device: str, present: tuple[str, ...], taken: str, warned: bool
+) -> None:
+    """What is on the machine decides; that is looked up without opening a file, so empty ones will do."""
+    for name in present:
+        (tmp_path / f"{name}.pth").touch()
+    engine = Engine(Settings(weights=(tmp_path,)), Progress(), torch.device(device))
+    opened = Upscale(material=material).open(engine)
+    assert names(opened)[0] == taken
+    assert len(opened.notes) == 1
+    assert opened.notes[0].startswith(f"auto took {taken}")
+    assert (engine.warnings != []) == warned
+    candidates = auto_candidates(material, device)
+    assert taken in candidates
+    assert candidates[-1] == "built-in"
+    assert (candidates[0] != taken) == warned
+
+
+@pytest.mark.parametrize("material", MATERIALS)
+def test_every_material_is_a_setting_and_its_models_enlarge(material: str) -> None:
+    stage = Upscale(material=material)
+    assert parse_steps([stage.to_dict()]) == (stage,)
+    for device in ("cpu", "cuda", "mps"):
+        assert set(auto_candidates(material, device)) <= set(models.offered_for("upscale"))
+
+
+def test_a_recipe_of_before_there_was_a_material_still_loads() -> None:
+    assert parse_steps([{"stage": "upscale", "model": "auto", "scale": 2}]) == (Upscale(scale=2, material="photo"),)
+
+
+def test_without_leave_nothing_is_downloaded(hub: Hub) -> None:
+    engine = Engine.start(SETTINGS, Progress(), download=False)
+    assert names(Upscale().open(engine)) == ["built-in"]
+    with pytest.raises(WeightsError, match="not on this machine"):
+        Upscale(model="realesr-general-x4v3").open(engine)
+    assert hub.requests == []
+    Upscale().open(Engine.start(SETTINGS, Progress()))
+    assert hub.requests != []
 
 
 @pytest.mark.parametrize(("stage", "tiles"), [({"scale": 4}, 6), ({"scale": 8}, 6 + 60)])

@@ -16,19 +16,23 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Engine:
-    """One piece of work: where it runs, who watches it, and what there is to say about it afterwards."""
+    """One piece of work: where it runs, who watches it, and what there is to say about it afterwards.
+
+    ``download`` says whether models that are missing may be downloaded.
+    """
 
     settings: Settings
     progress: Progress
     device: torch.device
     warnings: list[str] = field(default_factory=list)
+    download: bool = True
 
     @classmethod
-    def start(cls, settings: Settings, progress: Progress) -> Engine:
+    def start(cls, settings: Settings, progress: Progress, *, download: bool = True) -> Engine:
         """An engine on the device that the settings name; raises ``SettingsError`` where it or the precision is not."""
         device = choose_device(settings)
         choose_precision(settings, device)
-        return cls(settings, progress, device)
+        return cls(settings, progress, device, download=download)
 
     def warn(self, message: str) -> None:
         """Put ``message`` into the report, once."""

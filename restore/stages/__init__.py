@@ -10,10 +10,22 @@ from dataclasses import fields
 from typing import Any
 
 from restore.errors import SettingsError
-from restore.stages.base import OpenStage, Stage
+from restore.stages.base import OpenStage, Stage, Work
+from restore.stages.material import MATERIALS, auto_candidates
 from restore.stages.upscale import Upscale
 
-__all__ = ["RECIPE_VERSION", "STAGES", "OpenStage", "Stage", "Upscale", "parse_steps", "recipe"]
+__all__ = [
+    "MATERIALS",
+    "RECIPE_VERSION",
+    "STAGES",
+    "OpenStage",
+    "Stage",
+    "Upscale",
+    "Work",
+    "auto_candidates",
+    "parse_steps",
+    "recipe",
+]
 
 RECIPE_VERSION = 1
 STAGES: Mapping[str, type[Upscale]] = {Upscale.stage: Upscale}

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.report import ModelUse
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the networks of a stage compute for one frame, on a graphics card."""
+
+    macs: float
+    """Multiply-accumulate operations."""
+
+    pixels: float
+    """Pixels that come out of the last network, before they are resampled to the size that was asked for."""
 
 
 class OpenStage(Protocol):
@@ -22,6 +34,11 @@ class OpenStage(Protocol):
 
     @property
     def models(self) -> tuple[ModelUse, ...]: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of the choices, in sentences."""
+        ...
 
     @property
     def plan(self) -> Mapping[str, Any]: ...
@@ -45,6 +62,10 @@ class Stage(Protocol):
 
     def output_size(self, width: int, height: int) -> tuple[int, int]:
         """The size ``(width, height)`` that a frame of this size gets; raises ``LimitError`` where it can have none."""
+        ...
+
+    def work(self, width: int, height: int) -> Work:
+        """What a frame of this size costs; raises ``LimitError`` as ``output_size`` does."""
         ...
 
     def open(self, engine: Engine) -> OpenStage:

@@ -15,15 +15,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from restore import catalog
+from restore import catalog, networks
 from restore.errors import LimitError, SettingsError
 from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.inference.resample import lanczos, lanczos_bands
 from restore.inference.runner import Runner
-from restore.models import AUTO, Model, choose, offered_for, open_blend, open_model, why_missing
+from restore.models import AUTO, Model, offered_for, open_blend, open_model, why_missing
 from restore.progress import Meter, Part
 from restore.report import ModelUse
+from restore.stages.base import Work
+from restore.stages.material import MATERIALS, auto_candidates, choose_for
 
 LARGEST_SCALE = 8.0
 TARGETS: Mapping[str, tuple[int, int]] = {
@@ -35,8 +37,6 @@ TARGETS: Mapping[str, tuple[int, int]] = {
     "4k": (3840, 2160),
     "8k": (7680, 4320),
 }
-AUTO_ON_GPU = ("RealESRGAN_x4plus", "realesr-general-x4v3")
-AUTO_ON_CPU = ("realesr-general-x4v3",)
 
 
 def parse_target(text: str) -> tuple[int, int]:
@@ -64,7 +64,9 @@ class Upscale:
     The network runs at least once, at ``scale=1`` as well, which restores a picture at its own size, and as often as
     it takes to reach the size; what is more than needed is taken off by one Lanczos resampling. ``denoise`` (0 to 1)
     is for models that come in a strong and a weak version. ``strength`` (0 to 1) blends the result with the resampled
-    original; at 0 no network runs. ``model="auto"`` takes the best model that is at hand for the device.
+    original; at 0 no network runs. ``model="auto"`` takes the best model that is at hand for the device and the
+    ``material``: ``"photo"``, ``"scan"`` (noise, dust, JPEG damage), ``"illustration"``, or ``"faithful"`` (nothing
+    invented). The material decides nothing else.
     """
 
     stage: ClassVar[str] = "upscale"
@@ -74,6 +76,7 @@ class Upscale:
     target: str | None = None
     denoise: float = 0.5
     strength: float = 1.0
+    material: str = "photo"
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str):
@@ -87,6 +90,8 @@ class Upscale:
             if not isinstance(self.target, str):
                 raise SettingsError(f"target is {self.target!r}: give a size such as '3840x2160', or nothing.")
             parse_target(self.target)
+        if self.material not in MATERIALS:
+            raise SettingsError(f"material is {self.material!r}: give one of {', '.join(MATERIALS)}.")
 
     def to_dict(self) -> dict[str, Any]:
         return {"stage": self.stage, **asdict(self)}
@@ -108,6 +113,23 @@ class Upscale:
         factor = self.factor(width, height)
         return max(1, round(width * factor)), max(1, round(height * factor))
 
+    def work(self, width: int, height: int) -> Work:
+        if self.strength == 0:
+            return Work(0, 0)
+        names = auto_candidates(self.material, "cuda") if self.model == AUTO else (self.model,)
+        return max((self._work_of(name, width, height) for name in names), key=lambda work: work.macs)
+
+    def _work_of(self, model: str, width: int, height: int) -> Work:
+        traits = networks.traits(model)
+        passes = self.passes(width, height, traits.scale)
+        pixels = [width * height * float(traits.scale) ** (2 * i) for i in range(passes + 1)]
+        return Work(traits.macs_per_pixel * sum(pixels[:-1]), pixels[-1])
+
+    def passes(self, width: int, height: int, scale: int) -> int:
+        """How often a network that enlarges ``scale`` times runs over a picture of this size."""
+        output_width, output_height = self.output_size(width, height)
+        return passes_for(max(output_width / width, output_height / height), scale)
+
     def open(self, engine: Engine) -> OpenUpscale:
         return OpenUpscale(self, engine)
 
@@ -117,8 +139,15 @@ class OpenUpscale:
 
     def __init__(self, settings: Upscale, engine: Engine) -> None:
         self.settings = settings
+        self.notes: tuple[str, ...] = ()
         self.plan: Mapping[str, Any] = {"passes": 0}
-        self._model = _open_model(settings, engine) if settings.strength > 0 else None
+        self._model: Model | None = None
+        if settings.strength > 0:
+            name = settings.model
+            if name == AUTO:
+                name, why = choose_for(settings.material, engine)
+                self.notes = (why,)
+            self._model = _open_model(name, settings.denoise, engine)
 
     @property
     def models(self) -> tuple[ModelUse, ...]:
@@ -140,7 +169,7 @@ class OpenUpscale:
             alpha = None if frame.alpha is None else lanczos(frame.alpha[None], height, width)[0]
             return Frame(lanczos(frame.pixels, height, width), alpha, frame.bits, frame.pts, frame.duration)
 
-        passes = passes_for(max(width / frame.width, height / frame.height), runner.scale)
+        passes = self.settings.passes(frame.width, frame.height, runner.scale)
         with_alpha = frame.alpha is not None and bool(frame.alpha.min() < frame.alpha.max())
         zooms = [runner.scale**i for i in range(passes)]
         counts = [runner.count(frame.height * zoom, frame.width * zoom, frame.bits) for zoom in zooms]
@@ -167,17 +196,17 @@ class OpenUpscale:
         return result
 
 
-def _open_model(settings: Upscale, engine: Engine) -> Model:
-    name = settings.model
-    if name == AUTO:
-        name = choose(AUTO_ON_CPU if engine.device.type == "cpu" else AUTO_ON_GPU, engine)
+def _open_model(name: str, denoise: float, engine: Engine) -> Model:
     partner = catalog.checkpoint(name).companions.get("weak_denoise")
-    if partner is None or settings.denoise == 1:
+    if partner is None or denoise == 1:
         return open_model(name, engine)
     reason = why_missing(partner, engine)
     if reason is None:
-        return open_blend(name, partner, settings.denoise, engine)
-    engine.warn(f"{name} was run at full denoising strength instead of {settings.denoise:g}: {reason}")
+        return open_blend(name, partner, denoise, engine)
+    engine.warn(
+        f"{name} was run at full denoising strength instead of {denoise:g}: {partner} {reason} "
+        f"(`python -m restore fetch {partner}` gets it, or says why it cannot)."
+    )
     return open_model(name, engine)
 
 

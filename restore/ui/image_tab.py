@@ -19,7 +19,7 @@ from restore.media import images
 from restore.models import AUTO, BUILT_IN
 from restore.progress import Progress
 from restore.settings import Settings
-from restore.stages.upscale import AUTO_ON_CPU, AUTO_ON_GPU
+from restore.stages import auto_candidates
 from restore.ui import markup, preview
 from restore.ui.errors import to_gradio_error
 from restore.ui.results import Result, ResultPanel, Update
@@ -88,7 +88,7 @@ class ModelChoice:
 def model_choices() -> dict[str, ModelChoice]:
     """The models to choose from, by name: automatic, built-in, then as the catalogue lists them."""
     entries = catalog.checkpoints()
-    gpu, cpu = (entries[names[0]].title for names in (AUTO_ON_GPU, AUTO_ON_CPU))
+    gpu, cpu = (entries[names[0]].title for names in (auto_candidates("photo", kind) for kind in ("cuda", "cpu")))
     automatic = (
         f"{gpu} on a graphics card, {cpu} on a plain processor, if it is on this machine or can be downloaded; "
         "else the built-in model. The report says which one it was."
