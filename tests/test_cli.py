@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import select
 import shlex
 import signal
@@ -27,16 +28,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import save_file
 
-from restore import catalog, networks
+from restore import catalog, checksums, networks
 from restore.cli.command_line import main
 from restore.cli.folders import assign, list_pictures
 from restore.cli.signals import stoppable
-from restore.errors import OutputError, SettingsError
+from restore.errors import OutputError, SettingsError, WeightsError
 from restore.media.images import OUTPUT_SUFFIXES
 from restore.networks.compact_x4 import CompactX4
 from restore.progress import Progress
 from restore.report import Report
 from restore.settings import load_settings
+from restore.stages.material import MATERIALS
 from tests.adversity import folder_for_all, without_privileges
 from tests.hub import Fault, Hub
 
@@ -192,14 +194,20 @@ class Terminal:
 
 
 @pytest.mark.parametrize("size", [(24, 120), (0, 0)])
-def test_a_terminal_gets_a_bar_for_each_stage(here: Path, size: tuple[int, int]) -> None:
-    picture(here / "old.png")
-    steps = json.dumps([{"stage": "upscale", "model": "built-in", "scale": scale} for scale in (2, 1)])
+def test_a_terminal_gets_a_bar_for_each_stage(
+    here: Path, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(here / "old.png", 96, 64)
+    monkeypatch.setenv("RESTORE_TILE", "64")
+    steps = json.dumps([{"stage": "upscale", "model": "built-in", "scale": scale} for scale in (1, 2)])
     terminal = Terminal("run", "old.png", "new.png", "--steps", steps, size=size)
     assert terminal.end() == (0, "new.png\n")
     for stage in ("upscale (1/2)", "upscale (2/2)"):
         drawn = [line for line in terminal.text.replace("\n", "\r").split("\r") if stage in line]
         assert "100%" in drawn[-1]
+        tiles = [(int(tile), int(count)) for line in drawn for tile, count in re.findall(r"tile (\d+)/(\d+)", line)]
+        assert tiles == sorted(tiles)
+        assert tiles[-1][0] == tiles[-1][1] > 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -273,6 +281,8 @@ def test_a_second_signal_during_the_write_leaves_no_half_of_a_file(here: Path) -
         (["--device", "abacus", "--model", "built-in"], "abacus"),
         (["--report", "old.png"], "would replace old.png"),
         (["--precision", "float7"], "float7"),
+        (["--material", "stone"], "material is 'stone': give one of photo, scan"),
+        (["--steps", "[]", "--material", "scan"], "--material cannot be combined with --steps"),
         (["--frobnicate"], "--frobnicate"),
     ],
 )
@@ -383,12 +393,20 @@ def test_the_options_without_steps_make_one_upscale(here: Path, capsys: pytest.C
     picture(here / "old.gif")
     (here / "results").mkdir()
     words = ["--model", "built-in", "--scale", "1.5", "--precision", "float32", "--device", "CPU", "--report", "r.json"]
-    assert main(["run", "old.gif", "results", *words, "--quiet"]) == 0
+    assert main(["run", "old.gif", "results", *words, "--material", "faithful", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     with Image.open(here / "results" / "old.png") as new:
         assert new.size == (36, 24)
     stage = json.loads((here / "r.json").read_text())["stages"][0]
-    assert (stage["settings"]["scale"], stage["precision"]) == (1.5, "float32")
+    settings = stage["settings"]
+    assert (settings["scale"], settings["material"], stage["precision"]) == (1.5, "faithful", "float32")
+
+
+def test_the_help_names_every_material(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["run", "--help"])
+    told = " ".join(capsys.readouterr().out.rpartition("--material")[2].split("--scale")[0].split())
+    assert all(material in told for material in MATERIALS)
 
 
 def test_the_same_warning_is_given_once_for_a_folder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -398,7 +416,7 @@ def test_the_same_warning_is_given_once_for_a_folder(here: Path, capsys: pytest.
     out, err = capsys.readouterr()
     assert out == "out/a.png\nout/b.png\nout/c.png\n"
     lines = err.splitlines()
-    assert lines[0].startswith("restore: The model built-in was used instead of realesr-general-x4v3")
+    assert lines[0].startswith("restore: realesr-general-x4v3 is better for photos than built-in, which was used")
     assert 1 <= len(lines) == len(set(lines)) < 3
 
 
@@ -465,12 +483,8 @@ sys.exit("torch was imported" if "torch" in sys.modules else 0)
 """
 
 
-def test_help_and_the_list_of_models_come_without_torch(here: Path) -> None:
-    for words, said in (
-        (["run", "--help"], "--steps JSON|FILE"),
-        (["models"], "built-in"),
-        (["--version"], "restore 0."),
-    ):
+def test_help_comes_without_torch(here: Path) -> None:
+    for words, said in ((["run", "--help"], "--steps JSON|FILE"), (["--version"], "restore 0.")):
         done = subprocess.run(
             [sys.executable, "-c", WITHOUT_TORCH, *words], capture_output=True, text=True, timeout=LIMIT, check=False
         )
@@ -478,24 +492,60 @@ def test_help_and_the_list_of_models_come_without_torch(here: Path) -> None:
         assert said in done.stdout
 
 
-def test_the_table_of_models(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = dict(catalog.checkpoints())
-    entries["RealESRGAN_x2plus"] = replace(entries["RealESRGAN_x2plus"], commercial=False, licence="CC-BY-NC-4.0")
-    monkeypatch.setattr(catalog, "checkpoints", lambda: entries)
+@pytest.fixture
+def assorted(hub: Hub, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Models in all states: the folder of ``RESTORE_WEIGHTS``, with one that cannot be read and one of the user's."""
+    folder = here / "weights"
+    folder.mkdir()
+    built_in = catalog.checkpoint("built-in")
+    entries = [
+        built_in,
+        replace(catalog.checkpoint("RealESRGAN_x2plus"), commercial=False, licence="CC-BY-NC-4.0"),
+        hub.checkpoint("mine", b"m" * 9),
+        hub.checkpoint("unreadable", b"u" * 9),
+        replace(hub.checkpoint("whole", b"w" * 9), companions={"weak_denoise": "other"}),
+        replace(hub.checkpoint("other", b"o" * 3_200_000), stages=()),
+    ]
+    (folder / "mine.pth").write_bytes(b"trained at home")
+    (folder / "unreadable.pth").write_bytes(b"u" * 9)
+    (folder / "whole.pth").write_bytes(b"w" * 9)
+    monkeypatch.setenv("RESTORE_WEIGHTS", str(folder))
+    monkeypatch.setattr(catalog, "checkpoints", lambda: {entry.name: entry for entry in entries})
+    compute = checksums.compute
+
+    def read(path: Path) -> str:
+        if path.name == "unreadable.pth":
+            raise WeightsError(f"{path} cannot be read.")
+        return compute(path)
+
+    monkeypatch.setattr(checksums, "compute", read)
+    return folder
+
+
+def test_the_table_of_models(assorted: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
-    head, *lines = (line.split() for line in capsys.readouterr().out.splitlines())
-    assert [line[0] for line in lines] == list(entries)
-    assert " ".join(head) == "NAME STAGES SCALE SIZE ON DISK LICENCE"
-    size = (Path(os.environ["RESTORE_WEIGHTS"]) / entries["built-in"].file).stat().st_size
-    table = {line[0]: " ".join(line[1:]) for line in lines}
-    assert table["built-in"].startswith(f"upscale x4 {size / 1e6:.1f} MB yes")
-    assert table["RealESRGAN_x2plus"] == "upscale x2 67.1 MB no CC-BY-NC-4.0 (non-commercial)"
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert [re.split(r"  +", line) for line in lines[: lines.index("")]] == [
+        ["NAME", "STAGES", "SCALE", "STATE", "LICENCE"],
+        ["built-in", "upscale", "x4", "built in", "Apache-2.0"],
+        ["RealESRGAN_x2plus", "upscale", "x2", "download of 67.1 MB", "CC-BY-NC-4.0 (non-commercial)"],
+        ["mine", "upscale", "-", "on disk, not the published file", "MIT"],
+        ["unreadable", "upscale", "-", "damaged", "MIT"],
+        ["whole", "upscale", "-", "on disk, its partner a download of 3.2 MB", "MIT"],
+    ]
+    assert re.fullmatch(r"Device: .+ \(cpu, \w+, [0-9.]+ GB of memory\)", lines[lines.index("") + 1])
+    assert err == f"restore: {assorted / 'unreadable.pth'} cannot be read.\n"
 
     assert main(["models", "--json"]) == 0
-    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert list(rows) == list(entries)
-    assert rows["built-in"]["file"] == str(Path(os.environ["RESTORE_WEIGHTS"]) / entries["built-in"].file)
+    data = json.loads(capsys.readouterr().out)
+    assert data["device"]["kind"] == "cpu"
+    rows = {row["name"]: row for row in data["models"]}
+    assert list(rows) == ["built-in", "RealESRGAN_x2plus", "mine", "unreadable", "whole"]
+    assert rows["built-in"]["file"] == str(ROOT / "restore/networks/compact_x4.safetensors")
+    assert (rows["mine"]["file"], rows["mine"]["verified"]) == (str(assorted / "mine.pth"), False)
     assert (rows["RealESRGAN_x2plus"]["commercial"], rows["RealESRGAN_x2plus"]["file"]) == (False, None)
+    assert (rows["RealESRGAN_x2plus"]["state"], rows["RealESRGAN_x2plus"]["download_bytes"]) == ("download", 67061725)
 
 
 def test_the_scale_of_every_model_is_that_of_its_network() -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from huggingface_hub import SpaceHardware, hf_hub_download
 from packaging.requirements import Requirement
 from PIL import Image
 
 import restore
-from restore import catalog
-from restore.settings import VARIABLES
+from restore import caches, catalog, weights
+from restore.settings import VARIABLES, Settings
+from restore.stages.upscale import MATERIALS, auto_candidates
+from tests.hub import Hub
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -101,21 +106,69 @@ def test_the_readme_lists_the_settings_with_their_defaults() -> None:
     assert dict(table("Settings")) == VARIABLES
 
 
-def test_what_a_space_needs_is_in_the_readme() -> None:
-    front = yaml.safe_load(README.split("---\n")[1])
-    assert set(front["models"]) == {entry.repo for entry in catalog.checkpoints().values() if entry.repo}
-    assert (ROOT / front["app_file"]).is_file()
-    assert len(front["short_description"]) <= 60
-    requirements = [
-        Requirement(line) for line in (ROOT / "requirements.txt").read_text().splitlines() if line[:1].isalpha()
-    ]
-    (gradio,) = (each for each in requirements if each.name == "gradio")
-    assert gradio.specifier.contains(front["sdk_version"])
+FRONT = yaml.safe_load(README.split("---\n")[1])
+PRELOADED = [
+    (repo, file, revision)
+    for repo, files, revision in (line.split(" ") for line in FRONT["preload_from_hub"])
+    for file in files.split(",")
+]
+
+
+def requirements() -> list[Requirement]:
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line[:1].isalpha()]
+
+
+def test_a_space_is_told_what_it_needs() -> None:
+    assert (ROOT / FRONT["app_file"]).is_file()
+    assert (FRONT["sdk"], FRONT["license"]) == ("gradio", "apache-2.0")
+    assert len(FRONT["short_description"]) <= 60
+    assert FRONT["suggested_hardware"] in set(SpaceHardware)
+    assert set(FRONT["models"]) == {entry.repo for entry in catalog.checkpoints().values() if entry.repo}
+    (gradio,) = (each for each in requirements() if each.name == "gradio")
+    assert gradio.specifier.contains(FRONT["sdk_version"])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert Requirement(f"python{project['requires-python']}").specifier.contains(front["python_version"])
+    assert Requirement(f"python{project['requires-python']}").specifier.contains(FRONT["python_version"])
     assert project["version"] == restore.__version__
-    for each in requirements:  # bounded on both sides, so that a new major version breaks nothing
+    thumbnail = re.search(r"^# thumbnail: https://\S+/resolve/main/(\S+)$", README, flags=re.MULTILINE)
+    assert thumbnail is not None
+    assert (ROOT / thumbnail[1]).is_file()
+
+
+def test_the_requirements_fit_a_space() -> None:
+    for each in requirements():  # bounded on both sides, so that a new major version breaks nothing
         assert {">", "<"} == {specifier.operator[0] for specifier in each.specifier}, each
+    (torch,) = (each for each in requirements() if each.name == "torch")
+    for version, fits in (("2.7.1", False), ("2.8.0", True), ("2.11.0", True), ("2.12.0", False)):  # those of ZeroGPU
+        assert torch.specifier.contains(version) == fits
+    for each in (
+        (ROOT / "packages.txt").read_text(encoding="utf-8").splitlines()
+    ):  # apt takes a name a line, no comments
+        assert re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", each)
+
+
+def test_a_space_preloads_whatever_auto_may_take() -> None:
+    wanted = {
+        name for material in MATERIALS for device in ("cuda", "cpu") for name in auto_candidates(material, device)
+    }
+    wanted |= {partner for name in wanted for partner in catalog.checkpoint(name).companions.values()}
+    entries = [catalog.checkpoint(name) for name in sorted(wanted) if catalog.checkpoint(name).repo]
+    assert sorted(PRELOADED) == sorted((entry.repo, entry.hub_file, entry.revision) for entry in entries)
+
+
+def test_what_a_space_preloaded_is_found_with_no_network(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    published = {(entry.repo, entry.hub_file): entry for entry in catalog.checkpoints().values()}
+    for repo, file, revision in PRELOADED:
+        data = file.encode() * 100
+        hub.publish(repo, revision, file, data)
+        hf_hub_download(repo, file, revision=revision, cache_dir=caches.hub_cache(), endpoint=hub.url)
+        entry = replace(published[repo, file], size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        found = weights.find(entry, Settings())
+        assert found is not None
+        assert (found.use.origin, found.use.verified, found.use.revision) == ("hub", True, revision)
+        assert found.path.read_bytes() == data
+        monkeypatch.delenv("HF_HUB_OFFLINE")
 
 
 def test_every_file_that_the_documents_name_is_there() -> None:

@@ -1,14 +1,12 @@
-"""The command ``models``: which there are, under which licences, and which of them are on this machine."""
+"""The command ``models``: the device, the models, their licences, and what it takes to use each of them."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from restore import catalog
-from restore.catalog import Checkpoint
 from restore.cli import OK
 from restore.cli.bars import Bars
 from restore.cli.terminal import put, say
@@ -16,59 +14,61 @@ from restore.errors import WeightsError
 from restore.progress import Progress
 from restore.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from restore.inventory import DeviceFacts, ModelFacts
+
 
 def models(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
     """The command ``models``."""
+    from restore.inventory import device_facts, model_facts
+
     settings = load_settings()
-    rows = [describe(entry, settings) for entry in catalog.checkpoints().values()]
+    device, listed = device_facts(settings), model_facts(settings)
+    files = {model.name: local_file(model, settings) for model in listed}
     if arguments.json:
-        put(json.dumps(rows, indent=2, ensure_ascii=False))
+        rows = [asdict(model) | {"file": files[model.name]} for model in listed]
+        put(json.dumps({"device": asdict(device), "models": rows}, indent=2, ensure_ascii=False))
         return OK
-    table = [("NAME", "STAGES", "SCALE", "SIZE", "ON DISK", "LICENCE")]
-    for row in rows:
-        licence = row["licence"] + ("" if row["commercial"] else " (non-commercial)")
-        scale = f"x{row['scale']}" if row["scale"] else "-"
-        size = f"{row['size'] / 1e6:.1f} MB" if row["size"] else "-"
-        table.append((row["name"], ", ".join(row["stages"]) or "-", scale, size, on_disk(row), licence))
+    table = [("NAME", "STAGES", "SCALE", "STATE", "LICENCE"), *(cells(model) for model in listed)]
     widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
     for line in table:
         put("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())
-    for row in rows:
-        if row["problem"]:
-            say(row["problem"])
+    put(f"\n{device_line(device)}")
+    for model in listed:
+        if model.default:
+            put(f"For photos, auto takes {model.name} here if it can be had.")
     return OK
 
 
-def describe(entry: Checkpoint, settings: Settings) -> dict[str, Any]:
-    """What ``models`` tells about a model: plain values, ready for JSON."""
+def cells(model: ModelFacts) -> tuple[str, str, str, str, str]:
+    """The row of the table for a model."""
+    licence = model.licence + ("" if model.commercial else " (non-commercial)")
+    scale = "-" if model.scale is None else f"x{model.scale}"
+    return model.name, ", ".join(model.stages), scale, state(model), licence
+
+
+def state(model: ModelFacts) -> str:
+    """What it takes to use a model, in a few words."""
+    size = "" if model.download_bytes is None else f" of {model.download_bytes / 1e6:.1f} MB"
+    if model.state == "download":
+        return f"download{size}"
+    unsure = ", not the published file" if model.verified is False and model.state == "on disk" else ""
+    partner = f", its partner a download{size}" if size else ""
+    return f"{model.state}{unsure}{partner}"
+
+
+def device_line(device: DeviceFacts) -> str:
+    """The device in one line."""
+    return f"Device: {device.name} ({device.kind}, {device.precision}, {device.memory_bytes / 1e9:.1f} GB of memory)"
+
+
+def local_file(model: ModelFacts, settings: Settings) -> str | None:
+    """Where the file of ``model`` lies on this machine; one that cannot be used is told to the person who asks."""
     from restore import weights
 
     try:
-        found = weights.find(entry, settings)
-        problem = None
+        found = weights.find(model.name, settings)
     except WeightsError as error:
-        found, problem = None, str(error)
-    return {
-        "name": entry.name,
-        "title": entry.title,
-        "description": entry.description,
-        "stages": list(entry.stages),
-        "scale": entry.scale,
-        "licence": entry.licence,
-        "commercial": entry.commercial,
-        "size": found.path.stat().st_size if found else entry.size,
-        "source": entry.source,
-        "file": str(found.path) if found else None,
-        "origin": found.use.origin if found else None,
-        "verified": found.use.verified if found else None,
-        "problem": problem,
-    }
-
-
-def on_disk(row: Mapping[str, Any]) -> str:
-    """The last column of the table of models."""
-    if row["problem"]:
-        return "damaged"
-    if row["origin"] is None:
-        return "no"
-    return "yes" if row["origin"] == "built-in" or row["verified"] else "yes (unverified)"
+        say(str(error))
+        return None
+    return None if found is None else str(found.path)
