@@ -85,6 +85,19 @@ def run_chain(stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Fr
     return run_opened(open_chain(stages, engine), frame, engine)
 
 
+def restore_pixels(
+    image: Image, stages: Sequence[Stage], engine: Engine, run_chain: ChainRunner = run_chain
+) -> tuple[Image, list[StageReport]]:
+    """Run a chain over a picture in memory; the result has the depth of ``image`` and all that came with it.
+
+    Raises ``RestoreError`` kinds, ``ResourceError`` among them where the memory does not suffice.
+    """
+    with _memory_in_words():
+        frame, reports = run_chain(stages, _to_frame(image, with_fill=bool(stages)), engine)
+        engine.progress.check()
+        return _to_image(frame, image), reports
+
+
 def restore_image(
     source: str | Path,
     target: str | Path,
@@ -114,10 +127,7 @@ def restore_image(
     engine.progress.check()
     image = read_image(source, settings)
 
-    with _memory_in_words():
-        frame, reports = run_chain(stages, _to_frame(image, with_fill=bool(stages)), engine)
-        engine.progress.check()
-        result = _to_image(frame, image)
+    result, reports = restore_pixels(image, stages, engine, run_chain)
     chain = recipe(stages)
     written = write_image(result, target, recipe=json.dumps(chain), settings=settings, check=engine.progress.check)
     return Report(

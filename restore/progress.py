@@ -47,12 +47,24 @@ class Progress:
     def __init__(self, listener: Listener | None = None) -> None:
         self._listener = listener
         self._cancelled = threading.Event()
+        self._place = (0, 1)
         self._stage = ("", 0, 1)
 
     def begin(self, stage: str, index: int = 0, stages: int = 1) -> None:
         """Say that ``stage``, number ``index`` (from 0) of ``stages``, starts now."""
-        self._stage = (stage, index, stages)
+        number, parts = self._place
+        self._stage = (stage, number * stages + index, parts * stages)
         self.check()
+
+    def share(self, number: int, parts: int) -> Progress:
+        """The progress of part ``number`` (from 0) of ``parts`` that the work is made of.
+
+        It has the same listener and the same request to stop; its stages are numbered as parts of the whole.
+        """
+        shared = Progress(self._listener)
+        shared._cancelled = self._cancelled
+        shared._place = self._place[0] * parts + number, self._place[1] * parts
+        return shared
 
     def advance(self, done: float, total: float, unit: str) -> None:
         """Say that ``done`` of ``total`` ``unit``s of this stage are finished; raises ``Cancelled`` if asked to."""

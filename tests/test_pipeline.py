@@ -102,6 +102,24 @@ def test_the_pixels_may_be_worked_on_elsewhere(tmp_path: Path) -> None:
     ]
 
 
+def test_parts_of_a_larger_work_count_as_its_stages_and_hear_its_stop() -> None:
+    seen: list[tuple[str, int, int]] = []
+    whole = restore.Progress(lambda position: seen.append((position.stage, position.index, position.stages)))
+    for number in range(2):
+        part = whole.share(number, 2)
+        for index, stage in enumerate(("upscale", "colour", "faces")):
+            part.begin(stage, index, 3)
+            part.advance(1, 2, "tiles")
+    assert seen == [(("upscale", "colour", "faces")[i % 3], i, 6) for i in range(6)]
+    inner = whole.share(1, 2).share(0, 4)
+    inner.begin("upscale")
+    inner.advance(0, 1, "tiles")
+    assert seen[-1] == ("upscale", 4, 8)
+    whole.cancel()
+    with pytest.raises(restore.Cancelled):
+        inner.check()
+
+
 def test_the_recipe_is_in_the_picture(tmp_path: Path) -> None:
     source, target = tmp_path / "a.png", tmp_path / "b.png"
     Image.fromarray(photo()).save(source)

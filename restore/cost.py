@@ -1,0 +1,51 @@
+"""How many seconds of a GPU to ask for, where one is lent for a time that must be named beforehand.
+
+Too little, and the work is ended with nothing to show; too much, and the visitor waits longer or is refused. So the
+figures are on the safe side. They are assumptions and not measurements: far below what the cards that are lent promise,
+to have room for the overlap of tiles, for layers that are bound by memory and for a card that is shared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from restore.settings import MEGA
+from restore.stages import Stage
+
+LARGEST_GPU_SECONDS = 120
+"""Seconds that one call may take at most; what needs more has to be refused, or cut up, before it is asked for."""
+
+START_SECONDS = 6.0
+"""To start the process and the device, and to send the picture there and back."""
+
+LOAD_SECONDS = 2.0
+"""To read the weights of one stage and to bring them onto the device."""
+
+MACS_PER_SECOND = {"half": 4e12, "float32": 2e12}
+"""Multiply-accumulate operations in the body of a network, by its precision."""
+
+SECONDS_PER_MEGAPIXEL = 0.15
+"""To fetch, resample and pack a megapixel that comes out of a network; processors do this, not the GPU."""
+
+
+def gpu_seconds(
+    stages: Sequence[Stage], width: int, height: int, *, alpha: bool = False, bits: int = 8, precision: str = "auto"
+) -> float:
+    """Whole seconds of GPU time to ask for, for a chain over one picture of this size in pixels.
+
+    ``alpha`` says that the picture has transparency, which goes through the networks as well; ``bits`` is its depth,
+    above 8 of which a network may have to run in float32; ``precision`` is that of the settings. The result is at least
+    some seconds and never less for a larger picture at the same scale; it may be more than ``LARGEST_GPU_SECONDS``.
+    Raises ``LimitError`` for a picture that a stage refuses.
+    """
+    slow = precision == "float32" or (bits > 8 and precision == "auto")
+    pictures = 2 if alpha else 1
+    seconds = START_SECONDS
+    for stage in stages:
+        work = stage.work(width, height)
+        seconds += LOAD_SECONDS
+        seconds += pictures * work.macs / MACS_PER_SECOND["float32" if slow else "half"]
+        seconds += pictures * work.pixels / MEGA * SECONDS_PER_MEGAPIXEL
+        width, height = stage.output_size(width, height)
+    return float(math.ceil(seconds))
