@@ -1,0 +1,1 @@
+"""Clips: opening, probing, decoding and writing them, all through PyAV."""
