@@ -99,7 +99,6 @@ function within(port, event) {
 function navigate(root, view, paint, slide) {
   const pointers = new Map();
   let gesture = null;
-  let travelled = 0;
 
   const portOf = (event) => event.target.closest(".restore-port");
   const portInUse = () => document.activeElement?.closest(".restore-port") ?? root.querySelector(".restore-port");
@@ -114,7 +113,8 @@ function navigate(root, view, paint, slide) {
     if (slide && event.target.closest(".restore-divider")) return { kind: "slide" };
     if (movable(view, port)) return { kind: "pan" };
     if (!slide) return null;
-    return { kind: event.pointerType === "touch" ? "maybe slide" : "slide" };
+    // A finger may be about to scroll the page: wait until it has gone sideways.
+    return event.pointerType === "touch" ? { kind: "maybe slide", from: event.clientX } : { kind: "slide" };
   }
 
   root.addEventListener("pointerdown", (event) => {
@@ -123,7 +123,6 @@ function navigate(root, view, paint, slide) {
     if (event.isPrimary) pointers.clear(); // one that went up while its port was taken away never said so
     if (pointers.size > 1) return;
     pointers.set(event.pointerId, event);
-    travelled = 0;
     gesture = gestureOf(port, event);
     port.setPointerCapture(event.pointerId);
     port.classList.toggle("restore-held", gesture?.kind === "pan");
@@ -136,7 +135,6 @@ function navigate(root, view, paint, slide) {
     if (!last || !port || !gesture) return;
     pointers.set(event.pointerId, event);
     const [right, down] = [event.clientX - last.clientX, event.clientY - last.clientY];
-    travelled += Math.hypot(right, down);
     if (gesture.kind === "pinch" && pointers.size > 1) {
       const now = pinchOf(port);
       pan(view, port, now.x - gesture.x, now.y - gesture.y);
@@ -146,7 +144,7 @@ function navigate(root, view, paint, slide) {
     } else if (gesture.kind === "pan") {
       pan(view, port, right, down);
       paint();
-    } else if (gesture.kind === "slide" || (gesture.kind === "maybe slide" && travelled > TOUCH_SLOP)) {
+    } else if (gesture.kind === "slide" || Math.abs(event.clientX - gesture.from) > TOUCH_SLOP) {
       gesture = { kind: "slide" };
       slide(port, within(port, event)[0]);
     }
