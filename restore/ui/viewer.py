@@ -1,7 +1,7 @@
 """Pictures to compare: before and after under a divider, and many results of one crop side by side.
 
-Both are ``gr.HTML`` components whose value is a mapping made by ``comparison_value`` or ``grid_value``. The browser draws
-the pictures as plain images that it zooms and moves itself, so that their size is bounded by the browser alone.
+Both are ``gr.HTML`` components whose value is a mapping made by ``comparison_value`` or ``grid_value``. The browser
+draws the pictures as plain images that it zooms and moves itself, so that their size is bounded by the browser alone.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class Words:
 class Cell:
     """One result in the grid.
 
-    ``model`` is what the event ``select`` hands over, ``None`` for a cell that cannot be chosen; ``picture`` is ``None``
-    where there is none, and then ``note`` says why. ``title``, ``note`` and ``badges`` are HTML: escape what is not.
+    ``model`` is what the event ``select`` hands over, ``None`` for a cell that cannot be chosen; ``picture`` is
+    ``None`` where there is none, and then ``note`` says why. ``title``, ``note`` and ``badges`` are HTML: escape what
+    is not.
     """
 
     model: str | None
@@ -96,8 +97,8 @@ def badge(html: str) -> str:
 def before_after(words: Words, elem_id: str, **parameters: Any) -> gr.HTML:
     """The viewer with the divider; ``parameters`` go to ``gr.HTML``. Empty and without height while its value is none.
 
-    Dragging anywhere moves the divider while the whole picture is in view; zoomed in, dragging moves the picture and the
-    divider has its handle. At 100 % a pixel of the picture is one of the screen.
+    Dragging anywhere moves the divider while the whole picture is in view; zoomed in, dragging moves the picture and
+    the divider has its handle. At 100 % a pixel of the picture is one of the screen.
     """
     template = f"""
 <div class="restore-viewer" hidden>
