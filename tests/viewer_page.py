@@ -74,11 +74,11 @@ def serve(port: int) -> None:
     quiet: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     with gr.Blocks(analytics_enabled=False) as page:
         gr.Markdown("# Pictures")
-        shown = viewer.before_after(WORDS, "viewer", value=first)
+        shown = viewer.before_after("viewer", WORDS, value=first)
         for name, value in values.items():
             button = gr.Button(name, elem_id=name)
             button.click(lambda value=value: gr.HTML(value=value, visible=value is not None), None, shown, **quiet)
-        grid = viewer.try_grid(WORDS, "grid", value=viewer.grid_value(cells, *SIZE, selected="one"))
+        grid = viewer.try_grid("grid", WORDS, value=viewer.grid_value(cells, *SIZE, selected="one"))
         choice = gr.Textbox(label="Choice", elem_id="choice")
         grid.select(selected, None, choice, **quiet)
         upload = gr.File(label="Upload", file_types=["image"], elem_id="upload", elem_classes="restore-upload")

@@ -15,6 +15,8 @@ from urllib.parse import quote
 import gradio as gr
 from gradio.route_utils import API_PREFIX
 
+from restore.ui.texts import both
+
 HERE = Path(__file__).parent
 SCRIPT = (HERE / "viewer.js").read_text(encoding="utf-8")
 STYLES = (HERE / "viewer.css").read_text(encoding="utf-8")
@@ -39,6 +41,20 @@ class Words:
     zoom_out: str
     full_screen: str
     use_model: str
+
+
+PAGE_WORDS = Words(
+    before=both("viewer.before"),
+    after=both("viewer.after"),
+    divider=both("viewer.divider"),
+    picture=both("viewer.picture"),
+    failed=both("viewer.failed"),
+    fit=both("viewer.fit"),
+    zoom_in=both("viewer.zoom_in"),
+    zoom_out=both("viewer.zoom_out"),
+    full_screen=both("viewer.full_screen"),
+    use_model=both("viewer.use_model"),
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +110,7 @@ def badge(html: str) -> str:
     return f'<span class="restore-badge">{html}</span>'
 
 
-def before_after(words: Words, elem_id: str, **parameters: Any) -> gr.HTML:
+def before_after(elem_id: str, words: Words = PAGE_WORDS, **parameters: Any) -> gr.HTML:
     """The viewer with the divider; ``parameters`` go to ``gr.HTML``. Empty and without height while its value is none.
 
     Dragging anywhere moves the divider while the whole picture is in view; zoomed in, dragging moves the picture and
@@ -120,7 +136,7 @@ def before_after(words: Words, elem_id: str, **parameters: Any) -> gr.HTML:
     return _component(template, "beforeAfter(element, props, watch);", elem_id, parameters)
 
 
-def try_grid(words: Words, elem_id: str, **parameters: Any) -> gr.HTML:
+def try_grid(elem_id: str, words: Words = PAGE_WORDS, **parameters: Any) -> gr.HTML:
     """The grid of results that zoom and move together; ``parameters`` go to ``gr.HTML``.
 
     Its event ``select`` comes from the button of a cell: the value of its ``gr.SelectData`` is the cell's model.
