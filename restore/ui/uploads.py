@@ -1,0 +1,57 @@
+"""What a visitor or a script hands over: files that were uploaded to this server, and nothing else.
+
+No request names a place on the server: what stands where a file is expected must lie in the folder of the uploads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from gradio.utils import get_upload_folder, is_in_or_equal
+
+from restore.errors import InputError, SettingsError
+from restore.media.images import OUTPUT_SUFFIXES
+
+SAME = "same"
+FORMATS: Mapping[str, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
+"""The formats in which a result can be asked for, and how the names of their files end."""
+
+NOT_UPLOADED = (
+    "The picture must be a file that was uploaded to this server: give handle_file(path) with gradio_client, or "
+    "upload it to /gradio_api/upload first and give the path that it answers with."
+)
+
+
+def is_upload(path: str) -> bool:
+    """Whether ``path`` is in the folder of the uploads; an address of the web is not."""
+    # What no file system can look up (a NUL byte, a name that is too long) is not there either.
+    try:
+        return is_in_or_equal(path, get_upload_folder()) and Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def uploaded(file: object) -> Path:
+    """The uploaded file that Gradio's file data stand for; raises ``InputError`` for anything else."""
+    if file is None:
+        raise InputError("There is no picture yet: choose one first.")
+    path = file.get("path") if isinstance(file, Mapping) else None
+    if not isinstance(path, str) or not is_upload(path):
+        raise InputError(NOT_UPLOADED)
+    return Path(path)
+
+
+def result_name(upload: Path, upload_format: str, saved_as: str = SAME) -> str:
+    """``photo.bmp`` saved as ``"jpeg"`` becomes ``photo_restored.jpg``; formats that cannot be written become PNG.
+
+    Of the visitor's name only what is harmless in every file system and header is kept. Raises ``SettingsError`` for
+    a format that is neither ``SAME`` nor one of ``FORMATS``.
+    """
+    if saved_as != SAME and saved_as not in FORMATS:
+        raise SettingsError(f"There is no format {saved_as!r} to save as: give one of {', '.join((SAME, *FORMATS))}.")
+    writable = {name: suffix for suffix, name in reversed(list(OUTPUT_SUFFIXES.items()))}
+    suffix = writable.get(upload_format, ".png") if saved_as == SAME else FORMATS[saved_as]
+    stem = re.sub(r"[^\w .()+-]", "_", upload.stem).strip(" .")[:80]
+    return f"{stem or 'picture'}_restored{suffix}"
