@@ -1,4 +1,4 @@
-"""The set-up and what is written about it: the Makefile, the requirements, and what of the README can be run."""
+"""The set-up: the Makefile, the requirements, and what the head of the README tells a Space."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import subprocess
-import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -15,95 +14,15 @@ import pytest
 import yaml
 from huggingface_hub import SpaceHardware, hf_hub_download
 from packaging.requirements import Requirement
-from PIL import Image
 
 import restore
 from restore import caches, catalog, weights
-from restore.settings import VARIABLES, Settings
+from restore.settings import Settings
 from restore.stages.upscale import MATERIALS, auto_candidates
 from tests.hub import Hub
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LIMIT = 240.0  # seconds that a snippet may take on a busy machine
-
-
-def snippets(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
-
-
-def table(title: str) -> list[list[str]]:
-    """The rows of the table below a heading of the README, as plain words."""
-    section = README.split(f"\n## {title}\n")[1].split("\n## ")[0]
-    rows = [
-        [cell.strip(" `") for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"
-    ]
-    return rows[2:]
-
-
-# --- the README
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the snippets talk of, this interpreter as ``python``, and no network."""
-    folder = tmp_path / "here"
-    (folder / "scans" / "sub").mkdir(parents=True)
-    ramp = Image.linear_gradient("L").resize((96, 54)).convert("RGB")
-    for name in ("old.jpg", "scans/a.jpg", "scans/sub/b.png"):
-        ramp.save(folder / name)
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (programs / "python").chmod(0o755)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.chdir(folder)
-    return folder
-
-
-def test_the_commands_of_the_readme_do_what_it_says(here: Path) -> None:
-    (commands,) = snippets("bash")
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", commands], capture_output=True, text=True, timeout=LIMIT, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    for name, width in (("new.png", 384), ("large.webp", 192), ("restored/a.jpg", 384), ("restored/sub/b.png", 384)):
-        with Image.open(here / name) as result:
-            assert result.width == width
-    assert (here / "report.json").exists()
-    assert "RealESRGAN_x4plus" in done.stdout
-
-
-def test_the_python_of_the_readme_runs(here: Path) -> None:
-    (code,) = snippets("python")
-    done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("(384, 216) built-in ")
-
-
-def test_the_readme_lists_the_models_of_the_catalogue() -> None:
-    listed = {name: (scale, size, licence) for name, scale, size, licence, _ in table("Models")}
-    entries = catalog.checkpoints()
-    assert list(listed) == list(entries)
-    for name, (scale, size, licence) in listed.items():
-        entry = entries[name]
-        known = entry.arguments.get("scale", entry.arguments.get("upscale", 4))
-        assert scale == f"{known} times"
-        assert size == (f"{entry.size / 1e6:.1f} MB" if entry.repo and entry.size else "comes with it")
-        assert licence == entry.licence
-    assert ("All of these may be used commercially" in README) == all(entry.commercial for entry in entries.values())
-
-
-def test_the_readme_lists_the_settings_with_their_defaults() -> None:
-    assert dict(table("Settings")) == VARIABLES
 
 
 FRONT = yaml.safe_load(README.split("---\n")[1])
@@ -169,17 +88,6 @@ def test_what_a_space_preloaded_is_found_with_no_network(hub: Hub, monkeypatch: 
         assert (found.use.origin, found.use.verified, found.use.revision) == ("hub", True, revision)
         assert found.path.read_bytes() == data
         monkeypatch.delenv("HF_HUB_OFFLINE")
-
-
-def test_every_file_that_the_documents_name_is_there() -> None:
-    for document in ("README.md", "THIRD_PARTY.md"):
-        text = (ROOT / document).read_text(encoding="utf-8")
-        named = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
-        named += re.findall(r"`((?:restore|docs|training|tests|\.ci)/[^`]*|[A-Za-z_]+\.(?:md|txt|py))`", text)
-        assert named
-        for name in named:
-            if name != "pipeline.py":  # named inside its folder
-                assert (ROOT / name).exists(), f"{document} names {name}"
 
 
 # --- the Makefile

@@ -1,0 +1,182 @@
+"""What the README says: its tables are those of the program, its files are there, and its snippets run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from restore import catalog
+from restore.settings import VARIABLES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LIMIT = 240.0  # seconds that a snippet, or the start of the page, may take on a busy machine
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def snippet(title: str, language: str) -> str:
+    (text,) = re.findall(rf"^```{language}\n(.*?)^```$", section(title), flags=re.DOTALL | re.MULTILINE)
+    return str(text)
+
+
+def table(title: str) -> list[list[str]]:
+    """The rows of the table below a heading of the README, as plain words."""
+    lines = [line for line in section(title).splitlines() if line[:1] == "|"]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the snippets talk of, this interpreter as ``python``, and no network."""
+    folder = tmp_path / "here"
+    (folder / "scans" / "sub").mkdir(parents=True)
+    ramp = Image.linear_gradient("L").resize((96, 54)).convert("RGB")
+    for name in ("old.jpg", "scans/a.jpg", "scans/sub/b.png"):
+        ramp.save(folder / name)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (programs / "python").chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@dataclass(frozen=True)
+class Server:
+    """The page, started as ``make share`` starts it, on a machine from which no relay can be reached."""
+
+    url: str
+    log: Path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RESTORE_", "GRADIO_"))}
+    environment |= {
+        "GRADIO_SERVER_PORT": str(port),
+        "GRADIO_SHARE": "True",
+        "GRADIO_TEMP_DIR": str(folder / "files"),
+        "HF_HOME": str(folder / "hf"),
+        "HF_HUB_OFFLINE": "1",
+        "HTTPS_PROXY": "http://127.0.0.1:9",  # where nobody listens
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(ROOT),
+    }
+    page = Server(f"http://127.0.0.1:{port}", folder / "log")
+    words = [sys.executable, str(ROOT / "app.py")]
+    with page.log.open("wb") as log:
+        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + LIMIT
+        while "public" not in (said := page.log.read_text()) and "share link" not in said:
+            assert process.poll() is None, said
+            assert time.monotonic() < deadline, said
+            time.sleep(0.2)
+        yield page
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def run(*words: str) -> str:
+    """The standard output of a command that has to succeed."""
+    done = subprocess.run(words, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def width(path: Path) -> int:
+    with Image.open(path) as picture:
+        return picture.width
+
+
+def test_the_commands_do_what_it_says(here: Path) -> None:
+    out = run("bash", "-euo", "pipefail", "-c", snippet("On the command line", "bash"))
+    for name, expected in (
+        ("new.png", 384),
+        ("large.webp", 192),
+        ("restored/a.jpg", 384),
+        ("restored/sub/b.png", 384),
+    ):
+        assert width(here / name) == expected
+    reports = json.loads((here / "report.json").read_text(encoding="utf-8"))["files"]
+    assert [report["stages"][0]["settings"]["material"] for report in reports] == ["scan", "scan"]
+    assert "RealESRGAN_x4plus" in out
+
+
+def test_the_python_runs(here: Path) -> None:
+    out = run(sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", snippet("In Python", "python"))
+    assert out.startswith("(384, 216) built-in ")
+
+
+def test_the_client_gets_its_result_and_gets_it_again(here: Path, server: Server) -> None:
+    code = snippet("From a program", "python").replace("http://127.0.0.1:7860", server.url)
+    code += "print(path)\n"
+    first, models, second = run(sys.executable, "-c", code).splitlines()[-3:]
+    assert first.endswith(" [192, 108]")
+    assert "'built-in'" in models
+    assert Path(first.removesuffix(" [192, 108]")).read_bytes() == Path(second).read_bytes()
+    assert width(Path(second)) == 192
+
+
+def test_curl_gets_its_result(here: Path, server: Server) -> None:
+    commands = snippet("From a program", "bash").replace("http://127.0.0.1:7860", server.url)
+    run("bash", "-euo", "pipefail", "-c", commands)
+    with Image.open(here / "large.png") as picture:
+        assert (picture.format, picture.size) == ("PNG", (192, 108))
+
+
+def test_without_a_connection_there_is_no_link_but_the_page_is_there(server: Server) -> None:
+    assert "Could not create share link" in server.log.read_text()
+    with urllib.request.urlopen(server.url, timeout=30) as answer:
+        assert answer.status == 200
+
+
+def test_the_readme_lists_the_models_of_the_catalogue() -> None:
+    listed = {name: (scale, size, licence) for name, scale, size, licence, _ in table("Models")}
+    entries = catalog.checkpoints()
+    assert list(listed) == list(entries)
+    for name, (scale, size, licence) in listed.items():
+        entry = entries[name]
+        known = entry.arguments.get("scale", entry.arguments.get("upscale", 4))
+        assert scale == f"{known} times"
+        assert size == (f"{entry.size / 1e6:.1f} MB" if entry.repo and entry.size else "comes with it")
+        assert licence == entry.licence
+    assert ("All of these may be used commercially" in README) == all(entry.commercial for entry in entries.values())
+
+
+def test_the_readme_lists_the_settings_with_their_defaults() -> None:
+    assert dict(table("Settings")) == VARIABLES
+
+
+def test_every_file_that_the_documents_name_is_there() -> None:
+    for document in ("README.md", "THIRD_PARTY.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        named = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+        named += re.findall(r"`((?:restore|docs|training|tests|\.ci)/[^`]*|[A-Za-z_]+\.(?:md|txt|py))`", text)
+        assert named
+        for name in named:  # from the top, or of the package, which the text is about
+            assert (ROOT / name).exists() or (ROOT / "restore" / name).exists(), f"{document} names {name}"
