@@ -39,6 +39,8 @@ class Checkpoint:
     commercial: bool
     source: str
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    title_zh: str | None = None
+    description_zh: str | None = None
     container: str | None = None
     companions: Mapping[str, str] = field(default_factory=dict, hash=False)
     size: int | None = None
@@ -101,6 +103,8 @@ def _entry(name: str, table: Mapping[str, Any]) -> Checkpoint:
             raise wrong(f"{key} is {value!r} and must be {meaning}")
     if not all(isinstance(stage, str) for stage in table["stages"]):
         raise wrong("stages must be a list of names")
+    if table["stages"] and "description_zh" not in table:
+        raise wrong("missing field description_zh, because a stage offers the model")
     if table.get("size", 1) <= 0:
         raise wrong("size must be above zero")
     if table.get("repo_type", "model") not in REPO_TYPES:

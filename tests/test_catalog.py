@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ GOOD = """
 [general]
 title = "General"
 description = "For all"
+description_zh = "通用"
 stages = ["upscale"]
 network = "srvgg"
 arguments = { num_conv = 32 }
@@ -55,6 +57,18 @@ def test_every_published_model_of_the_first_stage_is_there() -> None:
     weak = catalog.checkpoint(general.companions["weak_denoise"])
     assert weak.arguments == general.arguments, "weights are interpolated between the two"
     assert weak.stages == (), "it is no choice of its own"
+
+
+def test_a_model_that_is_offered_is_described_in_chinese() -> None:
+    for entry in catalog.checkpoints().values():
+        if entry.stages:
+            assert re.search("[一-鿿]", str(entry.description_zh)), entry.name
+            # The Chinese says the same: what it enlarges, in the same digits.
+            assert re.findall(r"x(\d)", entry.description)[:1] == re.findall(r"(\d) 倍", str(entry.description_zh)), (
+                entry.name
+            )
+        if entry.title_zh is not None:
+            assert re.search("[一-鿿]", entry.title_zh), entry.name
 
 
 def test_a_download_is_pinned_and_has_a_second_source() -> None:
@@ -108,6 +122,7 @@ def test_a_catalogue_is_read_as_written(tmp_path: Path) -> None:
     [
         ('file = "general.pth"', "", r"\[general\].*missing field file"),
         ('title = "General"', 'titel = "General"\ntitle = "General"', "unknown field titel"),
+        ('description_zh = "通用"', "", r"\[general\].*missing field description_zh"),
         ('sha256 = "0123abcd"', 'sha256 = "0123abc"', "sha256"),
         ('sha256 = "0123abcd"', 'sha256 = "0123ABCD"', "sha256"),
         ('sha256 = "0123abcd"', f'sha256 = "{"0" * 65}"', "sha256"),
