@@ -58,7 +58,7 @@ class DeviceFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A model of the catalogue that a stage offers.
+    """A model of the catalogue that a stage offers; its title and description also in Chinese, where they differ.
 
     ``scale`` is how many times it enlarges, ``None`` for one that does not. ``download_bytes`` is the size of what is
     still to be downloaded, companions included; ``None`` where there is nothing to download or the size is not known.
@@ -69,7 +69,9 @@ class ModelFacts:
 
     name: str
     title: str
+    title_zh: str
     description: str
+    description_zh: str
     stages: tuple[str, ...]
     scale: int | None
     licence: str
@@ -140,7 +142,9 @@ def _facts(entry: Checkpoint, settings: Settings, *, default: bool) -> ModelFact
     return ModelFacts(
         name=entry.name,
         title=entry.title,
+        title_zh=entry.title_zh or entry.title,
         description=entry.description,
+        description_zh=entry.description_zh or entry.description,
         stages=entry.stages,
         scale=entry.scale,
         licence=entry.licence,
