@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from gradio.context import LocalContext
-from gradio.utils import is_static_file
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -127,7 +126,7 @@ def _names_what_is_no_upload(values: object) -> bool:
         if isinstance(value, dict):
             path = value.get("path")
             # Gradio acts on a path only where such a mark stands beside it.
-            if isinstance(path, str) and "meta" in value and not (is_upload(path) or is_static_file(path)):
+            if isinstance(path, str) and "meta" in value and not is_upload(path):
                 return True
             waiting.extend(value.values())
         elif isinstance(value, list):
