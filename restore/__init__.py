@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from restore.errors import (
+    BusyError,
     Cancelled,
     InputError,
     LimitError,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from restore.stages import Upscale, parse_steps, recipe
 
 __all__ = [
+    "BusyError",
     "Cancelled",
     "InputError",
     "LimitError",

@@ -8,6 +8,9 @@ catch it.
 
 from __future__ import annotations
 
+UNEXPECTED = "Something went wrong that this program did not foresee; the log of the server has the details. Try again."
+"""What a visitor is told of an error that is none of these kinds."""
+
 
 class RestoreError(Exception):
     """The base of every error that this package raises on purpose."""
@@ -35,6 +38,10 @@ class WeightsError(RestoreError):
 
 class ResourceError(RestoreError, MemoryError):
     """There is not enough memory for the work, even in its smallest pieces."""
+
+
+class BusyError(RestoreError):
+    """The server has as much to do as it takes on; later it will do."""
 
 
 class Cancelled(RestoreError):

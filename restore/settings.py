@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from restore.errors import SettingsError
 
 MEGA = 1_000_000
 MEBI = 2**20
+HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Settings:
     precision: str = "auto"
     tile: int | None = None
     weights: tuple[Path, ...] = ()
+    keep_seconds: int = 24 * HOUR
+    keep_bytes: int = 10_000 * MEBI
+    max_waiting: int = 50
+    # The names and passwords of those who may use the page; they belong in no log.
+    login: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 VARIABLES: Mapping[str, str] = {
@@ -40,6 +46,10 @@ VARIABLES: Mapping[str, str] = {
     "RESTORE_PRECISION": "auto, float32, bfloat16 or float16 for the body of a network (auto)",
     "RESTORE_TILE": "side of a tile in pixels of the input (chosen from the memory that is free)",
     "RESTORE_WEIGHTS": f"folders with local checkpoints, looked in first, separated by {os.pathsep!r} (none)",
+    "RESTORE_KEEP_HOURS": "how long the page's server keeps uploads and results, in hours (24)",
+    "RESTORE_KEEP_MB": "room that the results may take together before the oldest go, in MiB (10000)",
+    "RESTORE_QUEUE": "jobs that may wait at once; more are refused (50)",
+    "RESTORE_LOGIN": "who may use the page: name:password, several separated by commas (everybody)",
 }
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -68,6 +78,14 @@ def _folders(environ: Mapping[str, str], name: str) -> tuple[Path, ...]:
         raise SettingsError(f"{name} names the home folder of somebody unknown: give the whole path.") from error
 
 
+def _login(environ: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:
+    """The pairs of name and password that a variable lists; an error quotes none of it."""
+    pairs = [pair.strip().partition(":") for pair in environ.get(name, "").split(",") if pair.strip()]
+    if not all(user and password for user, _, password in pairs):
+        raise SettingsError(f"{name} has a part that is not name:password: give pairs, separated by commas.")
+    return tuple((user, password) for user, _, password in pairs)
+
+
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from ``environ``, by default the process's own; raises ``SettingsError``."""
     environ = os.environ if environ is None else environ
@@ -84,4 +102,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         precision=precision,
         tile=_positive(environ, "RESTORE_TILE", 1) or default.tile,
         weights=_folders(environ, "RESTORE_WEIGHTS"),
+        keep_seconds=_positive(environ, "RESTORE_KEEP_HOURS", HOUR) or default.keep_seconds,
+        keep_bytes=_positive(environ, "RESTORE_KEEP_MB", MEBI) or default.keep_bytes,
+        max_waiting=_positive(environ, "RESTORE_QUEUE", 1) or default.max_waiting,
+        login=_login(environ, "RESTORE_LOGIN"),
     )

@@ -7,12 +7,11 @@ import logging
 
 import gradio as gr
 
-from restore.errors import RestoreError
+from restore.errors import UNEXPECTED, RestoreError
 
 logger = logging.getLogger(__name__)
 
 SECONDS = 15.0  # that a message stays; one that outlives the next run would seem to belong to it
-UNEXPECTED = "Something went wrong that this program did not foresee; the log of the server has the details. Try again."
 
 
 def to_gradio_error(error: Exception) -> gr.Error:
