@@ -32,7 +32,7 @@ from restore.errors import Cancelled, InputError
 from restore.progress import Progress
 from restore.settings import Settings
 from restore.ui import markup, preview
-from restore.ui.errors import UNEXPECTED, to_gradio_error
+from restore.ui.errors import to_gradio_error
 from restore.ui.image_tab import result_name
 from restore.ui.work import ORPHAN_SECONDS, PREFIX, Desk, Work
 
@@ -353,14 +353,14 @@ def test_errors_are_shown_as_text_and_only_if_they_were_written_for_the_visitor(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     known = to_gradio_error(InputError("<script>.png is broken: get a whole copy of it."))
-    assert known.message == "&lt;script&gt;.png is broken: get a whole copy of it."
+    assert "&lt;script&gt;.png is broken: get a whole copy of it." in known.message
     assert not caplog.records
     with caplog.at_level(logging.ERROR):
         try:
             raise KeyError("secret")
         except KeyError as error:
             unknown = to_gradio_error(error)
-    assert unknown.message == UNEXPECTED
+    assert "secret" not in unknown.message
     (record,) = caplog.records
     assert record.exc_info is not None
     assert "secret" in str(record.exc_info[1])
@@ -449,7 +449,7 @@ def test_progress_counts_the_time_that_is_left(tmp_path: Path, monkeypatch: pyte
     assert stage.seconds_left == pytest.approx(2 * 30 - 5)
     html = markup.progress([stage], work.seconds)
     assert 'aria-label="upscale &lt;1&gt;"' in html
-    assert 'aria-valuenow="40" aria-valuetext="40 %, 20 of 50 tiles, about 55 s left"' in html
+    assert 'aria-valuenow="40" aria-valuetext="tile 21 of 50 · 40 % · about 55 s left"' in html
     assert "Working, 25 s" in html
 
 

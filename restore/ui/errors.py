@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import html
 import logging
 
 import gradio as gr
 
 from restore.errors import UNEXPECTED, RestoreError
+from restore.ui import markup
 
 logger = logging.getLogger(__name__)
 
@@ -18,22 +18,21 @@ def to_gradio_error(error: Exception) -> gr.Error:
     """Turn ``error`` into the ``gr.Error`` to raise on the page; its ``message`` is HTML.
 
     The message of a ``RestoreError`` was written for the visitor and is shown as it is (escaped, because Gradio renders
-    messages as HTML and this one may quote a file name). Anything else is a defect of ours: it is logged with its
-    traceback, and the visitor gets one general sentence.
+    messages as HTML and this one may quote a file name), below a heading in both languages. Anything else is a defect
+    of ours: it is logged with its traceback, and the visitor gets one general sentence.
     """
     if isinstance(error, gr.Error):
         return error
-    return gr.Error(html.escape(message_of(error)), duration=SECONDS, print_exception=False)
+    _log_unforeseen(error)
+    return gr.Error(markup.problem(error), duration=SECONDS, print_exception=False)
 
 
 def to_api_error(error: Exception) -> gr.Error:
     """Turn ``error`` into the ``gr.Error`` to raise at a public endpoint, as above; its ``message`` is plain text."""
-    return gr.Error(message_of(error), print_exception=False)
+    _log_unforeseen(error)
+    return gr.Error(str(error) if isinstance(error, RestoreError) else UNEXPECTED, print_exception=False)
 
 
-def message_of(error: Exception) -> str:
-    """The sentence to show for ``error``; one that nobody foresaw is logged with its traceback."""
-    if isinstance(error, RestoreError):
-        return str(error)
-    logger.error("Unexpected error behind the page", exc_info=error)
-    return UNEXPECTED
+def _log_unforeseen(error: Exception) -> None:
+    if not isinstance(error, RestoreError):
+        logger.error("Unexpected error behind the page", exc_info=error)

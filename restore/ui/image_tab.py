@@ -96,7 +96,7 @@ def model_choices() -> dict[str, ModelChoice]:
     choices = {AUTO: ModelChoice("Automatic", markup.note(automatic), True)}
     able = [entry for entry in entries.values() if "upscale" in entry.stages]
     for entry in sorted(able, key=lambda entry: entry.name != BUILT_IN):
-        choices[entry.name] = ModelChoice(entry.title, markup.model(entry), "weak_denoise" in entry.companions)
+        choices[entry.name] = ModelChoice(entry.title, markup.model(entry.name), "weak_denoise" in entry.companions)
     return choices
 
 

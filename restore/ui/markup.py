@@ -1,56 +1,86 @@
-"""The HTML that the page shows: notes, progress, the report in words.
+"""The HTML that the page shows: how things stand, progress, the report and what is at hand as tables.
 
-Everything that comes from outside (file names, messages, names of stages) is escaped here.
+Everything is there in both languages (``restore.ui.texts``), and everything that comes from outside (file names,
+messages, names of stages) is escaped here. What the engine says in sentences is English and marked as such.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Literal
+from pathlib import PurePath
+from typing import Any, Literal
 
 import gradio as gr
 
-from restore.catalog import Checkpoint
+from restore import catalog
+from restore.errors import RestoreError
+from restore.inventory import DeviceFacts, ModelFacts, ModelState
 from restore.media.images import INPUT_FORMATS, ImageInfo
-from restore.report import ModelUse, Report
+from restore.models import AUTO
+from restore.progress import Position
 from restore.settings import MEBI, MEGA, Settings
+from restore.stages import auto_candidates
+from restore.ui.texts import LANGUAGES, Text, both, in_both, joined, text, texts
 from restore.ui.work import StageProgress
 
 Kind = Literal["plain", "good"]
-
-# What a stage is called while it runs; one without an entry goes by its own name.
-STAGE_TITLES = {"upscale": "Upscale"}
-DOWNLOAD_TITLE = "Download of the model"
+BadgeKind = Literal["plain", "good", "warn"]
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float) -> Text:
     """Seconds as ``0.4 s``, ``12 s``, ``2 min 5 s`` or ``1 h 3 min``."""
     whole = round(seconds)
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
     if whole < 60:
-        return f"{whole} s"
+        return text("duration.seconds", seconds=f"{seconds:.1f}" if seconds < 9.95 else whole)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return text("duration.minutes", minutes=whole // 60, seconds=whole % 60)
+    return text("duration.hours", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 def file_size(length: int) -> str:
-    """A number of bytes as ``512 bytes``, ``3.2 kB`` or ``4.0 MB``."""
+    """A number of bytes as ``512 B``, ``3.2 kB``, ``4.0 MB`` or ``1.2 GB``, which is the same in both languages."""
     if length < 1000:
-        return f"{length} bytes"
-    return f"{length / 1000:.1f} kB" if length < 999_950 else f"{length / 1_000_000:.1f} MB"
+        return f"{length} B"
+    if length < 999_950:
+        return f"{length / 1000:.1f} kB"
+    return f"{length / 1e6:.1f} MB" if length < 999_950_000 else f"{length / 1e9:.1f} GB"
 
 
-def note(text: str) -> str:
+def english(sentence: str) -> str:
+    """What the engine or a file says in English, for a page in any language."""
+    return f'<span lang="{LANGUAGES["en"]}">{escape(sentence)}</span>'
+
+
+def badge(html: str, kind: BadgeKind = "plain") -> str:
+    """A few words in a small frame."""
+    return f'<span class="restore-badge {kind}">{html}</span>'
+
+
+def note(html: str) -> str:
     """A remark in smaller letters."""
-    return f'<p class="restore-note">{escape(text)}</p>'
+    return f'<p class="restore-note">{html}</p>'
 
 
-def status(text: str, kind: Kind = "plain") -> str:
+def status(html: str, kind: Kind = "plain") -> str:
     """One line on how things stand, read out by screen readers."""
-    return f'<p class="restore-status {kind}" role="status">{escape(text)}</p>'
+    return f'<p class="restore-status {kind}" role="status">{html}</p>'
+
+
+def waiting(ahead: int) -> str:
+    """The work waits for ``ahead`` others."""
+    return status(both("state.waiting", ahead=ahead) if ahead else both("state.next"))
+
+
+def problem(error: Exception) -> str:
+    """What went wrong: its kind in both languages, then the engine's sentence.
+
+    Of an error that is none of ours nothing is told: its words are for the log.
+    """
+    if not isinstance(error, RestoreError):
+        return f"<strong>{both('unexpected_title')}</strong><br>{both('unexpected')}"
+    kind = next(kind for kind in type(error).__mro__ if f"error.{kind.__name__}" in texts())
+    return f"<strong>{both(f'error.{kind.__name__}')}</strong><br>{english(str(error))}"
 
 
 def failure(error: gr.Error) -> str:
@@ -60,73 +90,228 @@ def failure(error: gr.Error) -> str:
 
 def limits(settings: Settings) -> str:
     """What may be uploaded."""
-    formats = f"{', '.join(INPUT_FORMATS[:-1])} or {INPUT_FORMATS[-1]}"
+    *most, last = INPUT_FORMATS
+    millions = settings.max_input_pixels / MEGA
     return note(
-        f"{formats}, up to {settings.max_file_bytes / MEBI:g} MiB and {settings.max_input_pixels / MEGA:g} megapixels."
+        both(
+            "limits",
+            formats=Text(f"{', '.join(most)} or {last}", "、".join(INPUT_FORMATS)),
+            megabytes=f"{settings.max_file_bytes / MEBI:g}",
+            megapixels=Text(f"{millions:g}", f"{100 * millions:g}"),  # Chinese counts in ten thousands
+        )
     )
 
 
 def facts(info: ImageInfo, length: int) -> str:
     """A picture that was uploaded: its format, its size and the length of its file in bytes."""
-    return note(f"{info.format}, {_size((info.width, info.height))} pixels, {file_size(length)}")
+    return note(both("facts", format=info.format, width=info.width, height=info.height, size=file_size(length)))
 
 
-def model(entry: Checkpoint) -> str:
-    """What a model is for, and what its licence allows."""
-    use = "commercial use allowed" if entry.commercial else "non-commercial use only"
-    return note(f"{entry.description}. Licence: {entry.licence}, {use}.")
+def model_title(name: str) -> Text:
+    """What a model is called; one that the catalogue no longer has goes by its name."""
+    entry = catalog.checkpoints().get(name)
+    return Text(name, name) if entry is None else Text(entry.title, entry.title_zh or entry.title)
+
+
+def model_description(name: str) -> Text:
+    """What a model of the catalogue is for."""
+    entry = catalog.checkpoint(name)
+    return Text(entry.description, entry.description_zh or entry.description)
+
+
+def model(name: str) -> str:
+    """What a model of the catalogue is for, and what its licence allows."""
+    entry = catalog.checkpoint(name)
+    use = text("commercial" if entry.commercial else "non_commercial")
+    return note(both("model_note", description=model_description(name), licence=entry.licence, use=use))
 
 
 def progress(stages: Sequence[StageProgress], seconds: float) -> str:
-    """One bar per stage of a work that has been going on for ``seconds``."""
-    bars = "".join(_bar(stage) for stage in stages)
-    return f'<div class="restore-status plain">Working, {duration(seconds)}{bars}</div>'
-
-
-def report(result: Report) -> str:
-    """The report in a few lines of words: models, sizes, time, warnings, what was carried over and what was lost."""
-    models = list(dict.fromkeys(use for stage in result.stages for use in stage.models))
-    lines = [_made(result, models)]
-    lines += [f"{use.name} is for non-commercial use only ({use.licence})." for use in models if not use.commercial]
-    lines += [f"The checksum of the file of {use.name} is not the published one." for use in models if not use.verified]
-    lines += result.warnings
-    lines += [note for stage in result.stages for note in stage.notes]
-    if result.carried:
-        lines.append(f"Carried over: {', '.join(result.carried)}.")
-    html = "".join(f"<p>{escape(line)}</p>" for line in lines)
-    if result.dropped:
-        items = "".join(f"<li>{escape(f'{lost.what}: {lost.why}')}</li>" for lost in result.dropped)
-        html += f"<p>Not carried over:</p><ul>{items}</ul>"
-    return f'<div class="restore-report">{html}</div>'
-
-
-def _size(width_height: tuple[int, int]) -> str:
-    return f"{width_height[0]} × {width_height[1]}"
-
-
-def _made(result: Report, models: Sequence[ModelUse]) -> str:
-    sizes = f"{_size(result.source_size)} became {_size(result.target_size)} pixels in {duration(result.seconds)}"
-    if not models:
-        return f"{sizes}, without a model."
-    names = " and ".join(use.name for use in models)
-    devices = dict.fromkeys(f"{stage.device}, {stage.precision}" for stage in result.stages if stage.models)
-    return f"{sizes} with {names} ({'; '.join(devices)})."
+    """The bars of the stage that a work is in, which has been going on for ``seconds``."""
+    index = max((stage.position.index for stage in stages), default=0)
+    bars = "".join(_bar(stage) for stage in stages if stage.position.index == index)
+    return f'<div class="restore-status plain">{both("state.running", time=duration(seconds))}{bars}</div>'
 
 
 def _bar(stage: StageProgress) -> str:
-    position = stage.position
-    percent = int(100 * position.fraction)
-    title, words = STAGE_TITLES.get(position.stage, position.stage), f"{percent} %"
-    if position.unit == "bytes":
-        title = DOWNLOAD_TITLE
-        words += f", {file_size(round(position.done))} of {file_size(round(position.total))}"
-    elif position.total >= 1:  # a part of a single megapixel says less than the percentage
-        words += f", {round(position.done, 1):g} of {round(position.total, 1):g} {position.unit}"
+    percent = int(100 * stage.position.fraction)
+    title = _stage_title(stage.position)
+    words = [*_count(stage.position), text("percent", percent=percent)]
     if stage.seconds_left is not None and percent < 100:
-        words += f", about {duration(stage.seconds_left)} left"
+        words.append(text("time_left", time=duration(stage.seconds_left)))
+    state = joined(words, " · ", " · ")
+    # A whole bar for each language, because a screen reader has no other way to read its words in the right one.
+    return in_both(_bar_in(title.en, state.en, percent), _bar_in(title.zh, state.zh, percent), tag="div")
+
+
+def _bar_in(title: str, words: str, percent: int) -> str:
     title, words = escape(title), escape(words)
     return (
         f'<div class="restore-stage"><span>{title}</span><span>{words}</span></div>'
         f'<div class="restore-bar" role="progressbar" aria-label="{title}" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{percent}" aria-valuetext="{words}"><div style="width: {percent}%"></div></div>'
     )
+
+
+def _stage_title(position: Position) -> Text:
+    title = text("stage_download") if position.unit == "bytes" else stage_title(position.stage)
+    if position.stages == 1:
+        return title
+    return text("stage_number", stage=title, number=position.index + 1, total=position.stages)
+
+
+def stage_title(stage: str) -> Text:
+    """What a stage is called; one without a text goes by its own name."""
+    return text(f"stage.{stage}") if f"stage.{stage}" in texts() else Text(stage, stage)
+
+
+def _count(position: Position) -> list[Text]:
+    if position.unit == "bytes":
+        done = file_size(round(position.done))
+        return [text("part_of", done=done, total=file_size(round(position.total)))]
+    if position.unit == "tiles" and position.total > 1:
+        total = round(position.total)
+        return [text("tile_number", number=min(int(position.done) + 1, total), total=total)]
+    return []
+
+
+def report(data: Mapping[str, Any], length: int | None = None) -> str:
+    """The report on a picture, as ``Report.to_dict`` gives it, in a table; ``length`` is that of the file in bytes."""
+    rows = [("result", _result(data, length))]
+    for stage in data["stages"]:
+        rows += _stage_rows(stage, named=len(data["stages"]) > 1)
+    rows.append(("time", duration(data["seconds"]).html))
+    if data["carried"]:
+        rows.append(("carried", " · ".join(_part(what) for what in data["carried"])))
+    if data["dropped"]:
+        rows.append(("dropped", _list(f"{_part(lost['what'])}: {english(lost['why'])}" for lost in data["dropped"])))
+    if data["warnings"]:
+        rows.append(("warnings", _list(english(warning) for warning in data["warnings"])))
+    return _facts_table([(both(f"report_row.{name}"), html) for name, html in rows])
+
+
+def _result(data: Mapping[str, Any], length: int | None) -> str:
+    (before_width, before_height), (width, height) = data["source_size"], data["target_size"]
+    file = [PurePath(data["target"]).suffix[1:].upper(), *([] if length is None else [file_size(length)])]
+    return both(
+        "report_result",
+        file=joined([Text(words, words) for words in file], ", ", "，"),
+        width=width,
+        height=height,
+        before_width=before_width,
+        before_height=before_height,
+    )
+
+
+def _stage_rows(stage: Mapping[str, Any], *, named: bool) -> list[tuple[str, str]]:
+    rows = [("stage", stage_title(stage["settings"]["stage"]).html)] if named else []
+    if not stage["models"]:
+        return [*rows, ("model", both("no_model"))]
+    rows.append(("model", _list(_model_use(use) for use in stage["models"])))
+    if stage["settings"].get("model") == AUTO:
+        rows.append(("choice", _choice(stage)))
+    device = both(f"device_kind.{_device_type(stage)}")
+    rows.append(("device", f"{device} · {escape(stage['precision'])}"))
+    plan = stage["plan"]
+    if isinstance(plan.get("tile"), int):
+        rows.append(("tiles", both("tiles_of", side=plan["tile"], context=plan["context"])))
+    elif "tile" in plan:
+        rows.append(("tiles", both("whole_picture")))
+    return rows
+
+
+def _device_type(stage: Mapping[str, Any]) -> str:
+    return str(stage["device"]).partition(":")[0]
+
+
+def _choice(stage: Mapping[str, Any]) -> str:
+    """Why ``auto`` took the model: in both languages from the settings, and in the engine's words where it had to."""
+    material = stage["settings"]["material"]
+    first = auto_candidates(material, _device_type(stage))[0]
+    name = text(f"material.{material}")
+    if stage["models"][0]["name"] == first:
+        return both("choice.first", material=name)
+    return both("choice.other", material=name, first=model_title(first)) + note(english(" ".join(stage["notes"])))
+
+
+def _model_use(use: Mapping[str, Any]) -> str:
+    badges = [badge(both(f"origin.{use['origin']}")), *_licence(use["licence"], commercial=use["commercial"])]
+    if not use["verified"]:
+        badges.append(badge(both("unverified"), "warn"))
+    return " ".join([model_title(use["name"]).html, *badges])
+
+
+def _licence(licence: str, *, commercial: bool) -> list[str]:
+    badges = [badge(escape(licence))]
+    return badges if commercial else [*badges, badge(both("non_commercial"), "warn")]
+
+
+def _part(what: str) -> str:
+    """A part of a picture that a report names; the frequent ones have a name in both languages."""
+    bits, _, rest = what.partition(" ")
+    if rest == "bits" and bits.isdigit():
+        return both("bits", bits=bits)
+    name = what.lower().replace(" ", "_")
+    return both(f"kept_of.{name}") if f"kept_of.{name}" in texts() else english(what)
+
+
+def inventory(device: DeviceFacts, models: Sequence[ModelFacts]) -> str:
+    """What is at hand: a table on the device, and one on the models."""
+    columns = "".join(
+        f'<th scope="col">{html}</th>'
+        for html in (
+            both("inventory_column.model"),
+            both("inventory_column.state"),
+            both("inventory_column.description"),
+            both("inventory_column.licence"),
+        )
+    )
+    rows = "".join(f"<tr>{_model_cells(facts)}</tr>" for facts in models)
+    return (
+        _facts_table(
+            [
+                (both(f"device_kind.{device.kind}"), escape(device.name)),
+                (both("memory"), both(f"memory_of.{device.kind}", size=file_size(device.memory_bytes))),
+                (both("precision_label"), escape(device.precision)),
+            ]
+        )
+        + f'<table class="restore-table restore-models"><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table>'
+    )
+
+
+def _model_cells(facts: ModelFacts) -> str:
+    first = f" {badge(both('first_choice'), 'good')}" if facts.default else ""
+    return (
+        f'<th scope="row">{model_title(facts.name).html}{first}</th>'
+        f"<td>{_state(facts)}</td>"
+        f"<td>{model_description(facts.name).html}</td>"
+        f"<td>{' '.join(_licence(facts.licence, commercial=facts.commercial))}</td>"
+    )
+
+
+def _state(facts: ModelFacts) -> str:
+    kinds: Mapping[ModelState, BadgeKind] = {
+        ModelState.BUILT_IN: "good",
+        ModelState.ON_DISK: "good",
+        ModelState.DOWNLOAD: "plain",
+        ModelState.DAMAGED: "warn",
+    }
+    badges = []
+    if facts.state is not ModelState.DOWNLOAD or facts.download_bytes is None:
+        badges.append(badge(both(f"model_state.{facts.state.name.lower()}"), kinds[facts.state]))
+    if facts.download_bytes is not None:
+        badges.append(badge(both("needs", size=file_size(facts.download_bytes))))
+    if facts.verified is False:
+        badges.append(badge(both("unverified"), "warn"))
+    return " ".join(badges) + (note(english(facts.problem)) if facts.problem else "")
+
+
+def _facts_table(rows: Iterable[tuple[str, str]]) -> str:
+    body = "".join(f'<tr><th scope="row">{heading}</th><td>{html}</td></tr>' for heading, html in rows)
+    return f'<table class="restore-table"><tbody>{body}</tbody></table>'
+
+
+def _list(items: Iterable[str]) -> str:
+    """One thing as it is, several as a list."""
+    lines = list(items)
+    return lines[0] if len(lines) == 1 else f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"

@@ -101,7 +101,7 @@ class ResultPanel:
                 f"Download ({result.path.suffix[1:].upper()}, {length})", value=result.path, visible=True
             ),
             self._report_file: gr.DownloadButton(value=result.report_path, visible=True),
-            self._words: gr.HTML(value=markup.report(result.report), visible=True),
+            self._words: gr.HTML(value=markup.report(result.report.to_dict()), visible=True),
             self._details: gr.Accordion(visible=True),
             self._data: result.report.to_dict(),
             self._pairs: result.pairs,
