@@ -205,12 +205,14 @@ class Job:
         # As another process will read it: what is no JSON fails here and not there.
         result = json.loads(json.dumps(dict(function(self._progress, self.folder))))
         until = time.monotonic()
+        files = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
         manifest = {
             "version": MANIFEST_VERSION,
             "title": self.title,
             "state": str(State.FINISHED),
             "created": self._created,
             "seconds": until - self._since,
+            "files": files,
             "result": result,
         }
         write_json(self.folder / MANIFEST, manifest)
@@ -342,7 +344,7 @@ class JobStore:
                 if time.time() - ended > self._keep_seconds:
                     _remove(folder)
                 elif whole:
-                    results.append((ended, folder, sum(file.stat().st_size for file in folder.iterdir())))
+                    results.append((ended, folder, sum(file.stat().st_size for file in folder.rglob("*"))))
             except FileNotFoundError:  # another thread tidies as well, or the job has just been stopped
                 continue
         size = sum(size for _, _, size in results)
@@ -361,11 +363,13 @@ class JobStore:
             del self._jobs[id]
 
     def _read(self, id: str) -> Job | None:
-        """A finished job from its manifest."""
+        """A finished job from its manifest; none where it or one of the files is missing."""
         manifest = self.root / f"{PREFIX}{id}" / MANIFEST
         try:
             values = json.loads(manifest.read_text(encoding="utf-8"))
             if values["version"] != MANIFEST_VERSION:
+                return None
+            if not all((manifest.parent / file).exists() for file in values["files"]):
                 return None
             return Job.from_manifest(id, self.root, values)
         except FileNotFoundError:
