@@ -29,6 +29,8 @@ def to_gradio_error(error: Exception) -> gr.Error:
 
 def to_api_error(error: Exception) -> gr.Error:
     """Turn ``error`` into the ``gr.Error`` to raise at a public endpoint, as above; its ``message`` is plain text."""
+    if isinstance(error, gr.Error):
+        return error
     _log_unforeseen(error)
     return gr.Error(str(error) if isinstance(error, RestoreError) else UNEXPECTED, print_exception=False)
 

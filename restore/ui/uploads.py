@@ -5,14 +5,23 @@ No request names a place on the server: what stands where a file is expected mus
 
 from __future__ import annotations
 
+import logging
 import re
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import gradio as gr
 from gradio.utils import get_upload_folder, is_in_or_equal
 
 from restore.errors import InputError, SettingsError
 from restore.media.images import OUTPUT_SUFFIXES
+
+logger = logging.getLogger(__name__)
+
+HASH = re.compile("[0-9a-f]{64}")
+"""The folders in which Gradio keeps uploads, and copies of other files, by what is in them."""
 
 SAME = "same"
 FORMATS: Mapping[str, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
@@ -55,3 +64,35 @@ def result_name(upload: Path, upload_format: str, saved_as: str = SAME) -> str:
     suffix = writable.get(upload_format, ".png") if saved_as == SAME else FORMATS[saved_as]
     stem = re.sub(r"[^\w .()+-]", "_", upload.stem).strip(" .")[:80]
     return f"{stem or 'picture'}_restored{suffix}"
+
+
+def remove_old(page: gr.Blocks, seconds: float) -> None:
+    """Remove the uploads that are older than ``seconds``, but not what belongs to the page itself.
+
+    Gradio's own ``delete_cache`` knows no upload that was never used, and takes the results of jobs for its own: it
+    removes them when the server stops, whatever their age.
+    """
+    belong = {str(file) for block in page.blocks.values() for file in block.keep_in_cache}
+    for folder in Path(get_upload_folder()).glob("*"):
+        if not HASH.fullmatch(folder.name):
+            continue
+        try:
+            for file in folder.iterdir():
+                # Not the time of the last change to the file, which a copy takes along from what it was made from.
+                if str(file) not in belong and time.time() - file.stat().st_ctime > seconds:
+                    file.unlink()
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        except OSError as error:  # something new has just come into it, or another process removed it
+            logger.info("Not removed: %s", error)
+
+
+def keep_removing(page: gr.Blocks, seconds: float, every: float) -> None:
+    """Start a thread that calls ``remove_old`` now and again ``every`` so many seconds."""
+
+    def remove() -> None:
+        while True:
+            remove_old(page, seconds)
+            time.sleep(every)
+
+    threading.Thread(target=remove, name="restore-uploads", daemon=True).start()
