@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,10 +17,11 @@ from PIL import Image
 
 from restore import catalog
 from restore.settings import VARIABLES
+from tests.server import Server, running
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-LIMIT = 240.0  # seconds that a snippet, or the start of the page, may take on a busy machine
+LIMIT = 240.0  # seconds that a snippet may take on a busy machine
 
 
 def section(title: str) -> str:
@@ -60,45 +59,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@dataclass(frozen=True)
-class Server:
-    """The page, started as ``make share`` starts it, on a machine from which no relay can be reached."""
-
-    url: str
-    log: Path
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RESTORE_", "GRADIO_"))}
-    environment |= {
-        "GRADIO_SERVER_PORT": str(port),
-        "GRADIO_SHARE": "True",
-        "GRADIO_TEMP_DIR": str(folder / "files"),
-        "HF_HOME": str(folder / "hf"),
-        "HF_HUB_OFFLINE": "1",
-        "HTTPS_PROXY": "http://127.0.0.1:9",  # where nobody listens
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": str(ROOT),
-    }
-    page = Server(f"http://127.0.0.1:{port}", folder / "log")
-    words = [sys.executable, str(ROOT / "app.py")]
-    with page.log.open("wb") as log:
-        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + LIMIT
-        while "public" not in (said := page.log.read_text()) and "share link" not in said:
-            assert process.poll() is None, said
-            assert time.monotonic() < deadline, said
-            time.sleep(0.2)
-        yield page
-    finally:
-        process.terminate()
-        process.wait(30)
+    """The page as ``make share`` starts it, on a machine from which no relay can be reached."""
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "PYTHONUNBUFFERED": "1"}
+    with running(tmp_path_factory.mktemp("server"), GRADIO_SHARE="True", **nowhere) as server:
+        yield server
 
 
 def run(*words: str) -> str:
@@ -133,7 +99,7 @@ def test_the_python_runs(here: Path) -> None:
 
 
 def test_the_client_gets_its_result_and_gets_it_again(here: Path, server: Server) -> None:
-    code = snippet("From a program", "python").replace("http://127.0.0.1:7860", server.url)
+    code = snippet("From a program", "python").replace("http://127.0.0.1:7860", server.url.rstrip("/"))
     code += "print(path)\n"
     first, models, second = run(sys.executable, "-c", code).splitlines()[-3:]
     assert first.endswith(" [192, 108]")
@@ -143,14 +109,17 @@ def test_the_client_gets_its_result_and_gets_it_again(here: Path, server: Server
 
 
 def test_curl_gets_its_result(here: Path, server: Server) -> None:
-    commands = snippet("From a program", "bash").replace("http://127.0.0.1:7860", server.url)
+    commands = snippet("From a program", "bash").replace("http://127.0.0.1:7860", server.url.rstrip("/"))
     run("bash", "-euo", "pipefail", "-c", commands)
     with Image.open(here / "large.png") as picture:
         assert (picture.format, picture.size) == ("PNG", (192, 108))
 
 
 def test_without_a_connection_there_is_no_link_but_the_page_is_there(server: Server) -> None:
-    assert "Could not create share link" in server.log.read_text()
+    deadline = time.monotonic() + LIMIT
+    while "Could not create share link" not in server.log.read_text():
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.2)
     with urllib.request.urlopen(server.url, timeout=30) as answer:
         assert answer.status == 200
 
