@@ -16,13 +16,13 @@ import gradio as gr
 from restore import catalog
 from restore.errors import RestoreError
 from restore.inventory import DeviceFacts, ModelFacts, ModelState
+from restore.jobs import StageProgress
 from restore.media.images import INPUT_FORMATS, ImageInfo
 from restore.models import AUTO
 from restore.progress import Position
 from restore.settings import MEBI, MEGA, Settings
 from restore.stages import auto_candidates
-from restore.ui.texts import LANGUAGES, Text, both, in_both, joined, text, texts
-from restore.ui.work import StageProgress
+from restore.ui.texts import LANGUAGES, Text, both, in_both, joined, text, texts, title_of
 
 Kind = Literal["plain", "good"]
 BadgeKind = Literal["plain", "good", "warn"]
@@ -110,7 +110,7 @@ def facts(info: ImageInfo, length: int) -> str:
 def model_title(name: str) -> Text:
     """What a model is called; one that the catalogue no longer has goes by its name."""
     entry = catalog.checkpoints().get(name)
-    return Text(name, name) if entry is None else Text(entry.title, entry.title_zh or entry.title)
+    return Text(name, name) if entry is None else title_of(entry)
 
 
 def model_description(name: str) -> Text:
@@ -177,17 +177,18 @@ def _count(position: Position) -> list[Text]:
 
 def report(data: Mapping[str, Any], length: int | None = None) -> str:
     """The report on a picture, as ``Report.to_dict`` gives it, in a table; ``length`` is that of the file in bytes."""
-    rows = [("result", _result(data, length))]
+    rows = [(both("report_row.result"), _result(data, length))]
     for stage in data["stages"]:
         rows += _stage_rows(stage, named=len(data["stages"]) > 1)
-    rows.append(("time", duration(data["seconds"]).html))
+    rows.append((both("report_row.time"), duration(data["seconds"]).html))
     if data["carried"]:
-        rows.append(("carried", " · ".join(_part(what) for what in data["carried"])))
+        rows.append((both("report_row.carried"), " · ".join(_part(what) for what in data["carried"])))
     if data["dropped"]:
-        rows.append(("dropped", _list(f"{_part(lost['what'])}: {english(lost['why'])}" for lost in data["dropped"])))
+        losses = (f"{_part(lost['what'])}: {english(lost['why'])}" for lost in data["dropped"])
+        rows.append((both("report_row.dropped"), _list(losses)))
     if data["warnings"]:
-        rows.append(("warnings", _list(english(warning) for warning in data["warnings"])))
-    return _facts_table([(both(f"report_row.{name}"), html) for name, html in rows])
+        rows.append((both("report_row.warnings"), _list(english(warning) for warning in data["warnings"])))
+    return _facts_table(rows)
 
 
 def _result(data: Mapping[str, Any], length: int | None) -> str:
@@ -204,19 +205,19 @@ def _result(data: Mapping[str, Any], length: int | None) -> str:
 
 
 def _stage_rows(stage: Mapping[str, Any], *, named: bool) -> list[tuple[str, str]]:
-    rows = [("stage", stage_title(stage["settings"]["stage"]).html)] if named else []
+    rows = [(both("report_row.stage"), stage_title(stage["settings"]["stage"]).html)] if named else []
     if not stage["models"]:
-        return [*rows, ("model", both("no_model"))]
-    rows.append(("model", _list(_model_use(use) for use in stage["models"])))
+        return [*rows, (both("report_row.model"), both("no_model"))]
+    rows.append((both("report_row.model"), _list(_model_use(use) for use in stage["models"])))
     if stage["settings"].get("model") == AUTO:
-        rows.append(("choice", _choice(stage)))
+        rows.append((both("report_row.choice"), _choice(stage)))
     device = both(f"device_kind.{_device_type(stage)}")
-    rows.append(("device", f"{device} · {escape(stage['precision'])}"))
+    rows.append((both("report_row.device"), f"{device} · {escape(stage['precision'])}"))
     plan = stage["plan"]
     if isinstance(plan.get("tile"), int):
-        rows.append(("tiles", both("tiles_of", side=plan["tile"], context=plan["context"])))
+        rows.append((both("report_row.tiles"), both("tiles_of", side=plan["tile"], context=plan["context"])))
     elif "tile" in plan:
-        rows.append(("tiles", both("whole_picture")))
+        rows.append((both("report_row.tiles"), both("whole_picture")))
     return rows
 
 

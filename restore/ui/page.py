@@ -1,4 +1,4 @@
-"""The page: the tabs, their looks, and how it is served."""
+"""The page: the tabs, what is around them, and how it is served."""
 
 from __future__ import annotations
 
@@ -8,80 +8,80 @@ from pathlib import Path
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from restore.settings import Settings, load_settings
+from restore.executors import choose_executor
+from restore.inventory import device_facts, model_facts
+from restore.jobs import JobStore
+from restore.settings import HOUR, Settings, load_settings
+from restore.ui import api, language, markup, theme
+from restore.ui.attach import QUIET
+from restore.ui.gate import APP_OPTIONS
 from restore.ui.image_tab import build_image_tab
-from restore.ui.work import Desk
+from restore.ui.texts import I18N, both, label
 
 TITLE = "Restore"
-INTRODUCTION = "# Restore\nOld photos, restored and enlarged."
 
-# Seconds between two looks at the uploads, and their age when they go.
-DELETE_CACHE = (3600, 86400)
-QUEUE_SIZE = 20
+LOOK_SECONDS = 3600
+"""Between two looks at the uploads, to remove those that are too old."""
 
-# Fonts of the visitor's own system: the page needs nothing from anywhere else. The colours are darker than Gradio's, so
-# that small and white letters have the contrast that WCAG 2 asks for.
-THEME = gr.themes.Default(
-    primary_hue=gr.themes.colors.teal,
-    neutral_hue=gr.themes.colors.stone,
-    font=["system-ui", "sans-serif"],
-    font_mono=["ui-monospace", "monospace"],
-).set(
-    body_text_color_subdued="*neutral_500",
-    block_info_text_color="*neutral_500",
-    color_accent="*primary_600",
-    button_primary_background_fill="*primary_700",
-    button_primary_background_fill_hover="*primary_800",
-    button_primary_background_fill_dark="*primary_700",
-    button_primary_background_fill_hover_dark="*primary_800",
-)
+CLOSE_SECONDS = 2.0
+"""For jobs to clean up when the process ends."""
 
-CSS = """
-.gradio-container { max-width: 1280px !important; margin: 0 auto; overflow: clip !important; }
-.restore-results { position: sticky; top: 8px; align-self: flex-start; }
-.restore-results .html-container { padding: 0; }
-.restore-note { margin: 0; color: var(--body-text-color-subdued); font-size: var(--text-sm); overflow-wrap: anywhere; }
-.restore-status { margin: 0; padding: 12px 16px; border: 1px solid var(--border-color-primary);
-  border-radius: var(--block-radius); background: var(--block-background-fill); overflow-wrap: anywhere; }
-.restore-status.good { border-left: 4px solid var(--color-accent); }
-.restore-status.bad { border-color: var(--error-border-color); background: var(--error-background-fill);
-  color: var(--error-text-color); }
-.restore-stage { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 0 16px; margin-top: 12px;
-  font-size: var(--text-sm); font-variant-numeric: tabular-nums; }
-.restore-bar { height: 8px; margin-top: 4px; border-radius: 4px; overflow: hidden;
-  background: var(--border-color-primary); }
-.restore-bar > div { height: 100%; background: var(--color-accent); }
-.restore-report p, .restore-report ul { margin: 0 0 6px; overflow-wrap: anywhere; }
-.restore-report ul { padding-left: 20px; }
-"""
+WATCHERS_PER_JOB = 4
+"""Tabs and scripts that may watch one job, on average, before more of them wait in Gradio's own queue."""
 
 
 def build_page(settings: Settings | None = None) -> gr.Blocks:
     """The page, ready to be launched; raises ``SettingsError`` when an environment variable makes no sense."""
     settings = load_settings() if settings is None else settings
-    desk = Desk(Path(get_upload_folder()))
-    atexit.register(desk.close_all)
+    executor = choose_executor()
+    store = JobStore(
+        Path(get_upload_folder()),
+        executor,
+        keep_seconds=settings.keep_seconds,
+        keep_bytes=settings.keep_bytes,
+        max_waiting=settings.max_waiting,
+    )
+    atexit.register(store.close, CLOSE_SECONDS)
+    # Watching takes no thread and next to no work, and the executor runs one job after the other, so this limit is only
+    # to keep what strangers can open within bounds.
+    watchers = WATCHERS_PER_JOB * (settings.max_waiting + 1)
 
-    def close(request: gr.Request) -> None:
-        desk.close(str(request.session_hash))
-
-    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE)
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, settings.keep_seconds))
     with page:
-        gr.Markdown(INTRODUCTION)
-        with gr.Tab("Image restore"):
-            build_image_tab(desk, settings)
-        page.unload(close)
-    page.queue(max_size=QUEUE_SIZE)
+        language.language_switch()
+        gr.HTML(f"<h1>{TITLE}</h1><p>{both('introduction')}</p>", elem_id="introduction")
+        with gr.Tab(label("tab.image")):
+            build_image_tab(page, store, executor, settings, watchers)
+        _build_inventory(settings)
+        gr.HTML(markup.note(both("notice", hours=f"{settings.keep_seconds / HOUR:g}")), elem_id="notice")
+        api.register(store, executor, settings, watchers)
+    page.queue(max_size=watchers)
     return page
+
+
+def _build_inventory(settings: Settings) -> None:
+    """What is at hand, looked up whenever somebody wants to see it."""
+
+    def show() -> str:
+        return markup.inventory(device_facts(settings), model_facts(settings))
+
+    with gr.Accordion(label("inventory"), open=False, elem_id="inventory") as accordion:
+        table = gr.HTML()
+    accordion.expand(show, None, table, queue=False, **QUIET)
 
 
 def launch_page(page: gr.Blocks, settings: Settings | None = None) -> None:
     """Serve ``page`` until it is interrupted; Gradio's environment variables (``GRADIO_SERVER_NAME``, …) say where."""
     settings = load_settings() if settings is None else settings
     page.launch(
+        auth=list(settings.login) or None,
         max_file_size=settings.max_file_bytes,
         show_error=False,
-        theme=THEME,
-        css=CSS,
-        footer_links=["gradio", "settings"],
+        theme=theme.THEME,
+        head=theme.head() + language.head(),
+        i18n=I18N,
+        app_kwargs=dict(APP_OPTIONS),
+        footer_links=["api", "gradio", "settings"],
+        run_history=False,
+        ssr_mode=False,
     )

@@ -5,8 +5,10 @@ They are for looking at only; the download is always the engine's own file.
 
 from __future__ import annotations
 
+import base64
 import io
 import logging
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,14 +20,17 @@ from numpy.typing import NDArray
 from restore.media.decoded import Samples
 from restore.media.depth import to_uint8
 from restore.media.images import Image, read_image
-from restore.settings import Settings
+from restore.settings import MEGA, Settings
 
 logger = logging.getLogger(__name__)
 
-UPLOAD_SIDE = 1024
-RESULT_SIDE = 2048
-# Small enough to be shown pixel by pixel in the page's column on most screens.
-DETAIL_SIZE = (720, 540)
+UPLOAD_SIDE = 640
+"""Side of the preview of an upload: sharp on dense screens, and small enough to be sent inside the page."""
+
+SHOWN_PIXELS = 50 * MEGA
+SHOWN_SIDE = 16384
+"""What browsers draw without trouble; a larger result is shown reduced."""
+
 # Above this a lossless file takes too long over a slow line; at quality 95 without subsampling the loss is not visible.
 LOSSLESS_PIXELS = 1_000_000
 
@@ -35,19 +40,13 @@ CHECKER_LIGHT, CHECKER_DARK = 235, 205
 
 @dataclass(frozen=True)
 class Pair:
-    """Two files of equal size: before and after. ``scale`` is their size in that of the result, at most 1."""
+    """Two files of equal size in pixels, before and after; ``scale`` is their size in that of the result, at most 1."""
 
     before: Path
     after: Path
+    width: int
+    height: int
     scale: float
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """The whole picture, and its middle pixel by pixel (the same as the whole when the result is that small)."""
-
-    whole: Pair
-    detail: Pair
 
 
 def load(path: Path, settings: Settings) -> PIL.Image.Image:
@@ -64,27 +63,31 @@ def fit(picture: PIL.Image.Image, side: int) -> PIL.Image.Image:
     return picture.resize((width, height), PIL.Image.Resampling.LANCZOS, reducing_gap=3)
 
 
-def write_pairs(source: Path, result: Path, folder: Path, settings: Settings) -> Pairs:
-    """Write the pictures for the before/after slider into ``folder``."""
+def as_url(picture: PIL.Image.Image) -> str:
+    """``picture`` as an address that holds all of it, so that no file of it has to be kept."""
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=85)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def write_pair(source: Path, result: Path, folder: Path, settings: Settings) -> Pair:
+    """Write what the viewer shows into ``folder``: the result, and the source enlarged to the same size."""
     # A result may be larger than what is let in.
     ours = replace(settings, max_file_bytes=result.stat().st_size, max_input_pixels=settings.max_output_pixels)
-    before, after = load(source, settings), load(result, ours)
-    whole_after = fit(after, RESULT_SIDE)
-    whole_before = before.resize(whole_after.size, PIL.Image.Resampling.BICUBIC)
-    whole = _write_pair(whole_before, whole_after, folder, "whole", whole_after.width / after.width)
-    width, height = (min(*lengths) for lengths in zip(after.size, DETAIL_SIZE, strict=True))
-    if (width, height) == after.size:
-        return Pairs(whole, whole)
-    left, top = (after.width - width) // 2, (after.height - height) // 2
-    box = (left, top, left + width, top + height)
-    x, y = before.width / after.width, before.height / after.height
-    source_box = (left * x, top * y, (left + width) * x, (top + height) * y)
-    detail_before = before.resize((width, height), PIL.Image.Resampling.BICUBIC, box=source_box)
-    return Pairs(whole, _write_pair(detail_before, after.crop(box), folder, "detail", 1.0))
+    after = load(result, ours)
+    scale = _shown_scale(*after.size)
+    width, height = (max(1, round(length * scale)) for length in after.size)
+    if scale < 1:
+        after = after.resize((width, height), PIL.Image.Resampling.LANCZOS, reducing_gap=3)
+    after_path = _write(after, folder / "after")
+    del after  # one of them at a time: each may take hundreds of megabytes
+    before = load(source, settings).resize((width, height), PIL.Image.Resampling.BICUBIC)
+    return Pair(_write(before, folder / "before"), after_path, width, height, scale)
 
 
-def _write_pair(before: PIL.Image.Image, after: PIL.Image.Image, folder: Path, name: str, scale: float) -> Pair:
-    return Pair(_write(before, folder / f"{name}_before"), _write(after, folder / f"{name}_after"), scale)
+def _shown_scale(width: int, height: int) -> float:
+    """How much a result of this size must be reduced to be shown; 1 where it need not be."""
+    return min(1.0, math.sqrt(SHOWN_PIXELS / (width * height)), SHOWN_SIDE / max(width, height))
 
 
 def _write(picture: PIL.Image.Image, stem: Path) -> Path:

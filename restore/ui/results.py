@@ -2,117 +2,133 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 from gradio.blocks import Block
 
-from restore.report import Report
+from restore.jobs import Job
+from restore.settings import HOUR, Settings
 from restore.ui import markup
-from restore.ui.preview import Pairs
+from restore.ui.attach import Update
+from restore.ui.preview import Pair
+from restore.ui.texts import both, label
+from restore.ui.viewer import before_after, comparison_value
 
-WHOLE = "Whole picture"
-DETAIL = "Middle, pixel by pixel"
+# The whole address, as the visitor may want to copy it; only the browser knows it.
+SHOW_ADDRESS = """
+const show = () => {
+  for (const link of element.querySelectorAll("a")) link.textContent = link.href;
+};
+watch("value", show);
+show();
+"""
 
-FINISHED = "Finished. Before is left of the slider, after is right of it."
 
-# Components and what becomes of them, as an event of Gradio returns it.
-Update = dict[Block, Any]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one run gives the page: the engine's own file, the pictures for the slider, the report and its file."""
-
-    path: Path
-    pairs: Pairs
-    report: Report
-    report_path: Path
+def result_values(file: str, report: Mapping[str, Any], report_file: str, pair: Pair | None) -> dict[str, Any]:
+    """What the job of one picture returns: names of files in its folder, and the report."""
+    shown = None if pair is None else {**asdict(pair), "before": pair.before.name, "after": pair.after.name}
+    return {"file": file, "report": dict(report), "report_file": report_file, "shown": shown}
 
 
 class ResultPanel:
-    """The components of one result, made where it is called for, and the updates that fill and empty them."""
+    """The components of one result, made where it is called for, and the updates that fill and empty them.
 
-    def __init__(self, text: str) -> None:
-        self.status = gr.HTML(markup.status(text), elem_id="status")
-        self._slider = gr.ImageSlider(visible=False, max_height=640, buttons=["fullscreen"], elem_id="slider")
-        self._view = gr.Radio([WHOLE, DETAIL], value=WHOLE, show_label=False, visible=False, elem_id="view")
+    It shows the jobs of the page and those of the API, which bring no pictures to look at.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._hours = f"{settings.keep_seconds / HOUR:g}"
+        self._status = gr.HTML(markup.status(both("state.ready")), elem_id="status")
+        self._viewer = before_after("viewer")
+        self._reduced = gr.HTML(visible=False, elem_id="reduced")
         with gr.Row():
             self._download = gr.DownloadButton(
-                visible=False, variant="primary", scale=2, min_width=120, elem_id="download"
+                str(label("download")), visible=False, variant="primary", scale=2, min_width=160, elem_id="download"
             )
-            self._report_file = gr.DownloadButton("Report", visible=False, min_width=120, elem_id="report-file")
-        self._words = gr.HTML(visible=False, elem_id="report")
-        with gr.Accordion("Report in full", open=False, visible=False) as self._details:
+            self._report_file = gr.DownloadButton(
+                str(label("report_file")), visible=False, min_width=120, elem_id="report-file"
+            )
+        self._kept = gr.HTML(visible=False, js_on_load=SHOW_ADDRESS, elem_id="kept")
+        self._table = gr.HTML(visible=False, elem_id="report")
+        with gr.Accordion(label("report_in_full"), open=False, visible=False) as self._details:
             self._data = gr.JSON(show_label=False, max_height=480, elem_id="report-data")
-        self._pairs = gr.State()
-        self._view.change(
-            self._show_pair,
-            [self._view, self._pairs],
-            self._slider,
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
 
     @property
     def components(self) -> list[Block]:
-        """Everything that ``empty`` and ``filled`` may change."""
         return [
-            self.status,
-            self._slider,
-            self._view,
+            self._status,
+            self._viewer,
+            self._reduced,
             self._download,
             self._report_file,
-            self._words,
+            self._kept,
+            self._table,
             self._details,
             self._data,
-            self._pairs,
         ]
 
-    def empty(self, text: str, kind: markup.Kind = "plain") -> Update:
-        """No result, and one line that says why."""
+    def standing(self, html: str) -> Update:
+        return {self._status: html}
+
+    def empty(self, html: str) -> Update:
         return {
-            self.status: markup.status(text, kind),
-            self._slider: gr.ImageSlider(value=None, visible=False),
-            self._view: gr.Radio(value=WHOLE, visible=False),
+            self._status: html,
+            self._viewer: gr.HTML(value=None),
+            self._reduced: gr.HTML(visible=False),
             self._download: gr.DownloadButton(value=None, visible=False),
             self._report_file: gr.DownloadButton(value=None, visible=False),
-            self._words: gr.HTML(value="", visible=False),
+            self._kept: gr.HTML(value="", visible=False),
+            self._table: gr.HTML(value="", visible=False),
             self._details: gr.Accordion(open=False, visible=False),
             self._data: None,
-            self._pairs: None,
         }
 
     def failed(self, error: gr.Error) -> Update:
-        """No result, and what went wrong."""
-        return {**self.empty(""), self.status: markup.failure(error)}
+        return self.empty(markup.failure(error))
 
-    def filled(self, result: Result) -> Update:
-        """The result of a run."""
-        length = markup.file_size(result.path.stat().st_size)
+    def filled(self, job: Job) -> Update:
+        values = job.result()
+        report, path = values["report"], job.folder / values["file"]
+        length = path.stat().st_size
+        shown, report_file = values.get("shown"), values.get("report_file")
         return {
-            self.status: markup.status(FINISHED, "good"),
-            self._slider: self._show_pair(WHOLE, result.pairs),
-            self._view: gr.Radio(value=WHOLE, visible=result.pairs.detail != result.pairs.whole),
-            self._download: gr.DownloadButton(
-                f"Download ({result.path.suffix[1:].upper()}, {length})", value=result.path, visible=True
+            self._status: markup.status(
+                both("state.finished", time=markup.duration(job.snapshot().seconds)), kind="good"
             ),
-            self._report_file: gr.DownloadButton(value=result.report_path, visible=True),
-            self._words: gr.HTML(value=markup.report(result.report.to_dict()), visible=True),
+            self._viewer: gr.HTML(value=None if shown is None else _comparison(shown, job.folder)),
+            self._reduced: _reduced(shown),
+            self._download: gr.DownloadButton(
+                label("download") + f" ({path.suffix[1:].upper()}, {markup.file_size(length)})",
+                value=path,
+                visible=True,
+            ),
+            self._report_file: gr.DownloadButton(
+                value=None if report_file is None else job.folder / report_file, visible=report_file is not None
+            ),
+            self._kept: gr.HTML(value=self._link(job.id), visible=True),
+            self._table: gr.HTML(value=markup.report(report, length), visible=True),
             self._details: gr.Accordion(visible=True),
-            self._data: result.report.to_dict(),
-            self._pairs: result.pairs,
+            self._data: report,
         }
 
-    @staticmethod
-    def _show_pair(which: str, pairs: Pairs | None) -> gr.ImageSlider:
-        if pairs is None:
-            return gr.ImageSlider(value=None, visible=False)
-        pair = pairs.whole if which == WHOLE else pairs.detail
-        reduced = "" if pair.scale == 1 else f", at {pair.scale:.0%} of the size of the result"
-        return gr.ImageSlider(
-            value=(str(pair.before), str(pair.after)), label=f"Before and after{reduced}", visible=True
-        )
+    def _link(self, id: str) -> str:
+        address = escape(f"?job={quote(id)}")
+        return markup.note(f'{both("kept", hours=self._hours)} <a href="{address}">{address}</a>')
+
+
+def _comparison(shown: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    return comparison_value(folder / shown["before"], folder / shown["after"], shown["width"], shown["height"])
+
+
+def _reduced(shown: Mapping[str, Any] | None) -> gr.HTML:
+    if shown is None or shown["scale"] == 1:
+        return gr.HTML(visible=False)
+    # Never 100 %, which would not be true.
+    percent = min(99, round(100 * shown["scale"]))
+    return gr.HTML(value=markup.note(both("reduced", percent=percent)), visible=True)

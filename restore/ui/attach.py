@@ -1,0 +1,142 @@
+"""Between a tab and the jobs: begin one, watch it to its end, stop it, and find it again by the page's address.
+
+The page only watches. A tab that is closed, or a connection that breaks, does nothing to a job; its id stands in the
+address of the page, so that a reload, a bookmark or another device shows how it stands, or its result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+
+from restore.errors import Cancelled
+from restore.jobs import Function, Job, JobStore, Snapshot, State
+from restore.ui import markup
+from restore.ui.errors import to_gradio_error
+from restore.ui.texts import both
+
+POLL_SECONDS = 0.25
+
+# Of every event: private, and without Gradio's own veil over what it changes.
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+Update = dict[Block, Any]
+"""Components and what becomes of them, as an event of Gradio returns it."""
+
+Begin = Callable[..., tuple[Function, str]]
+"""Given the raw values of its inputs, the work of a job and its title; raises ``RestoreError`` for what is refused."""
+
+
+class JobPanel(Protocol):
+    """What shows one job: how it stands, then its result or what went wrong."""
+
+    @property
+    def components(self) -> list[Block]:
+        """Everything that the other methods may change."""
+
+    def standing(self, html: str) -> Update:
+        """Say how things stand, and leave the rest as it is."""
+
+    def empty(self, html: str) -> Update:
+        """Say how things stand, with no result."""
+
+    def filled(self, job: Job) -> Update:
+        """Show the result of a job that finished."""
+
+    def failed(self, error: gr.Error) -> Update:
+        """Say what went wrong, with no result."""
+
+
+def attach(
+    page: gr.Blocks,
+    store: JobStore,
+    panel: JobPanel,
+    run: gr.Button,
+    stop: gr.Button,
+    begin: Begin,
+    inputs: list[Component],
+    *,
+    parameter: str,
+    concurrency_limit: int,
+) -> None:
+    """Let ``run`` begin a job of what ``begin`` makes of ``inputs``, ``panel`` show it, and ``stop`` stop it.
+
+    The id of the job is the ``parameter`` of the page's address. ``begin`` is called at once and in a thread, before
+    anything waits; ``concurrency_limit`` is how many jobs may be watched at the same time.
+    """
+    # In the browser, so that a page knows its own job only; whoever has the id has the job.
+    identity = gr.Textbox(visible="hidden", elem_id=f"{parameter}-id")
+    outputs = [*panel.components, run, stop]
+
+    def buttons(*, at_work: bool) -> Update:
+        return {run: gr.Button(interactive=not at_work), stop: gr.Button(interactive=at_work)}
+
+    async def begin_job(*values: Any) -> AsyncIterator[Update]:
+        try:
+            work, title = await asyncio.to_thread(begin, *values)
+            job = await asyncio.to_thread(store.begin, work, title=title)
+        except Exception as error:
+            failure = to_gradio_error(error)
+            # In the panel as well: the result of the run before would seem to be that of this one.
+            yield panel.failed(failure)
+            raise failure from None
+        yield {identity: job.id, **panel.empty(_standing(job.snapshot())), **buttons(at_work=True)}
+
+    async def watch_job(id: str) -> AsyncIterator[Update]:
+        if not id:
+            yield {identity: gr.skip()}
+            return
+        try:
+            job = await asyncio.to_thread(store.find, id)
+            async for snapshot in follow(job):
+                yield {**panel.standing(_standing(snapshot)), **buttons(at_work=True)}
+            end = panel.filled(job)
+        except Cancelled:
+            end = panel.empty(markup.status(both("state.stopped")))
+        except Exception as error:
+            failure = to_gradio_error(error)
+            yield {**panel.failed(failure), **buttons(at_work=False)}
+            raise failure from None
+        yield {**end, **buttons(at_work=False)}
+
+    def stop_job(id: str) -> Update:
+        store.find(id).stop()  # whoever watches it shows what comes of it
+        return {stop: gr.Button(interactive=False)}
+
+    watching: dict[str, Any] = {"concurrency_id": "engine", "concurrency_limit": concurrency_limit, **QUIET}
+    # Queued, because Gradio shows no error of an event that is not; without limit, because nobody should wait for it.
+    # preprocess=False hands over an uploaded file as it came, checked to be an upload: otherwise ``gr.File`` leaves an
+    # empty temporary file behind at every event and judges the picture by its suffix.
+    begun = run.click(begin_job, inputs, [identity, *outputs], preprocess=False, concurrency_limit=None, **QUIET)
+    begun.success(None, identity, None, js=_WRITE_ADDRESS.replace("PARAMETER", parameter), **QUIET)
+    begun.success(watch_job, identity, [identity, *outputs], **watching)
+    stop.click(stop_job, identity, stop, queue=False, **QUIET)
+    read = page.load(None, None, identity, js=_READ_ADDRESS.replace("PARAMETER", parameter), **QUIET)
+    read.then(watch_job, identity, [identity, *outputs], **watching)
+
+
+async def follow(job: Job) -> AsyncIterator[Snapshot]:
+    """How ``job`` stands, again and again until it has ended."""
+    while not job.ended:
+        yield job.snapshot()
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _standing(snapshot: Snapshot) -> str:
+    if snapshot.state is State.WAITING:
+        return markup.waiting(snapshot.ahead)
+    return markup.progress(snapshot.stages, snapshot.seconds)
+
+
+_WRITE_ADDRESS = """(id) => {
+  const url = new URL(location.href);
+  url.searchParams.set("PARAMETER", id);
+  history.replaceState(history.state, "", url);
+}"""
+
+_READ_ADDRESS = """() => new URLSearchParams(location.search).get("PARAMETER") ?? "" """

@@ -1,0 +1,221 @@
+"""The settings of the stage "upscale" on the page: cards by material and the size, and below them everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from restore import catalog
+from restore.errors import SettingsError
+from restore.inventory import ModelFacts, ModelState, device_facts, model_facts
+from restore.models import AUTO, BUILT_IN, offered_for
+from restore.settings import Settings
+from restore.stages import MATERIALS, Upscale, auto_candidates
+from restore.ui import markup
+from restore.ui.attach import QUIET, Update
+from restore.ui.presets import DEFAULT, PRESETS, Preset
+from restore.ui.texts import both, label, model_label
+from restore.ui.uploads import FORMATS, SAME
+
+BY_SCALE = ""
+TARGETS = {
+    BY_SCALE: "scale",
+    "1920x1080": "fhd",
+    "2560x1440": "qhd",
+    "3840x2160": "uhd",
+    "7680x4320": "uhd2",
+}
+"""The sizes that are offered, and the names of their texts."""
+
+FORMAT_TITLES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "avif": "AVIF"}
+
+PRECISIONS = ("auto", "float32")
+
+# The engine stays below what a layer may take, but a tile that was asked for does not shrink for lack of memory.
+LARGEST_TILE = 512
+TILE_STEP = 32
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the visitor chose: a stage, the format of the file, and the settings of this run."""
+
+    stage: Upscale
+    saved_as: str
+    settings: Settings
+
+
+class UpscaleOptions:
+    """The components of the settings, made where their methods are called, and what they say."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Make the simple part: cards, scale, size."""
+        self._settings = settings
+        self._device = device_facts(settings).kind
+        self.preset = gr.Radio(
+            [(label(f"preset.{name}"), name) for name in PRESETS],
+            value=DEFAULT,
+            label=label("preset_label"),
+            elem_id="preset",
+            elem_classes="restore-cards",
+        )
+        with gr.Row():
+            self.scale = gr.Slider(
+                1, 8, 4, step=0.5, label=label("scale"), info=label("scale_info"), min_width=200, elem_id="scale"
+            )
+            self.target = gr.Dropdown(
+                [(label(f"target.{name}"), value) for value, name in TARGETS.items()],
+                value=BY_SCALE,
+                label=label("target_label"),
+                info=label("target_info"),
+                min_width=200,
+                elem_id="target",
+            )
+
+    def advanced(self) -> None:
+        """Make the part for those who want to choose everything."""
+        preset = PRESETS[DEFAULT]
+        with gr.Accordion(label("advanced"), open=False, elem_id="advanced"):
+            self.material = gr.Dropdown(
+                [(label(f"material.{name}"), name) for name in MATERIALS],
+                value=preset.material,
+                label=label("material_label"),
+                info=label("material_info"),
+                elem_id="material",
+            )
+            names = sorted(offered_for(Upscale.stage), key=lambda name: name != BUILT_IN)
+            self.model = gr.Dropdown(
+                [(label("model_auto"), AUTO), *((model_label(name), name) for name in names)],
+                value=preset.model,
+                label=label("model"),
+                elem_id="model",
+            )
+            self.note = gr.HTML(elem_id="model-note")
+            self.denoise = gr.Slider(
+                0,
+                1,
+                preset.denoise,
+                step=0.05,
+                label=label("denoise"),
+                info=label("denoise_info"),
+                elem_id="denoise",
+            )
+            self.strength = gr.Slider(
+                0,
+                1,
+                preset.strength,
+                step=0.05,
+                label=label("strength"),
+                info=label("strength_info"),
+                elem_id="strength",
+            )
+            self.saved_as = gr.Dropdown(
+                [(label("format_same"), SAME), *((FORMAT_TITLES[name], name) for name in FORMATS)],
+                value=SAME,
+                label=label("format"),
+                info=label("format_info"),
+                elem_id="format",
+            )
+            self.precision = gr.Radio(
+                [(label(f"precision.{name}"), name) for name in PRECISIONS],
+                value=PRECISIONS[0],
+                label=label("precision_label"),
+                info=label("precision_info"),
+                elem_id="precision",
+            )
+            self.tile = gr.Slider(
+                0, LARGEST_TILE, 0, step=TILE_STEP, label=label("tile"), info=label("tile_info"), elem_id="tile"
+            )
+
+    @property
+    def inputs(self) -> list[Component]:
+        """What ``read`` takes the values of, in its order."""
+        return [
+            self.material,
+            self.model,
+            self.scale,
+            self.target,
+            self.denoise,
+            self.strength,
+            self.saved_as,
+            self.precision,
+            self.tile,
+        ]
+
+    @property
+    def governed(self) -> list[Component]:
+        """What a card sets."""
+        return [getattr(self, field.name) for field in fields(Preset)]
+
+    def read(
+        self,
+        material: Any,
+        model: Any,
+        scale: Any,
+        target: Any,
+        denoise: Any,
+        strength: Any,
+        saved_as: Any,
+        precision: Any,
+        tile: Any,
+    ) -> Chosen:
+        """What the raw values of ``inputs`` stand for; raises ``SettingsError`` for what the page does not offer."""
+        if precision not in PRECISIONS:
+            raise SettingsError(f"The precision is {precision!r}: choose one of {', '.join(PRECISIONS)}.")
+        if tile not in range(0, LARGEST_TILE + 1, TILE_STEP):
+            raise SettingsError(f"The tile is {tile!r}: choose from {TILE_STEP} to {LARGEST_TILE} pixels, or 0.")
+        settings = self._settings
+        if precision != "auto":
+            settings = replace(settings, precision=precision)
+        if tile:
+            settings = replace(settings, tile=int(tile))
+        stage = Upscale(
+            model=model, scale=scale, target=target or None, denoise=denoise, strength=strength, material=material
+        )
+        return Chosen(stage, saved_as, settings)
+
+    def choose_preset(self, name: str) -> Update:
+        """What becomes of the settings when a card is chosen; raises ``KeyError`` for one that there is not."""
+        preset = PRESETS[name]
+        return {getattr(self, field.name): getattr(preset, field.name) for field in fields(Preset)}
+
+    def connect(self, page: gr.Blocks) -> None:
+        """Let the components follow each other; after both parts are made."""
+
+        def name_preset(*values: Any) -> str | None:
+            """The card that stands for the settings as they are now; none where they were changed by hand."""
+            chosen = dict(zip((field.name for field in fields(Preset)), values, strict=True))
+            alike = (name for name, preset in PRESETS.items() if vars(preset) == chosen)
+            return next(alike, None)
+
+        def show_model(model: str, material: str) -> Update:
+            facts = {each.name: each for each in model_facts(self._settings)}
+            names = auto_candidates(material, self._device) if model == AUTO else (model,)
+            denoises = any(catalog.checkpoint(name).companions for name in names)
+            note = self._automatic(names, facts) if model == AUTO else markup.model(model)
+            return {self.note: note, self.denoise: gr.Slider(visible=denoises)}
+
+        def show_target(target: str) -> gr.Slider:
+            return gr.Slider(interactive=target == BY_SCALE)
+
+        self.preset.input(self.choose_preset, self.preset, self.governed, queue=False, **QUIET)
+        by_hand = [self.material.input, self.model.input, self.denoise.input, self.strength.input]
+        gr.on(by_hand, name_preset, self.governed, self.preset, queue=False, **QUIET)
+        shown = [self.model.change, self.material.change, page.load]
+        gr.on(shown, show_model, [self.model, self.material], [self.note, self.denoise], queue=False, **QUIET)
+        self.target.change(show_target, self.target, self.scale, queue=False, **QUIET)
+
+    @staticmethod
+    def _automatic(names: Sequence[str], facts: dict[str, ModelFacts]) -> str:
+        """What the automatic choice comes to now."""
+        here = [name for name in names if facts[name].state in (ModelState.BUILT_IN, ModelState.ON_DISK)]
+        first = next(name for name in names if name in here or facts[name].state is ModelState.DOWNLOAD)
+        title, size = markup.model_title(first), facts[first].download_bytes
+        if first in here or size is None:
+            return markup.note(both("auto_at_hand", model=title))
+        other = markup.model_title(here[0])
+        return markup.note(both("auto_download", model=title, size=markup.file_size(size), other=other))
