@@ -145,6 +145,11 @@ class Job:
         """Whether nothing more will happen: the job finished, failed or was stopped, and its folder is in order."""
         return self._ended.is_set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody asked the job to stop and it has not come to its end yet."""
+        return not self.ended and self._progress.cancelled
+
     def wait(self, seconds: float) -> bool:
         """Wait until the job has ended, but no longer than ``seconds``; returns ``ended``."""
         return self._ended.wait(seconds)

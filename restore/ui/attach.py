@@ -15,7 +15,7 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from restore.errors import Cancelled
-from restore.jobs import Function, Job, JobStore, Snapshot, State
+from restore.jobs import Function, Job, JobStore, State
 from restore.ui import markup
 from restore.ui.errors import to_gradio_error
 from restore.ui.texts import both
@@ -73,8 +73,8 @@ def attach(
     identity = gr.Textbox(visible="hidden", elem_id=f"{parameter}-id")
     outputs = [*panel.components, run, stop]
 
-    def buttons(*, at_work: bool) -> Update:
-        return {run: gr.Button(interactive=not at_work), stop: gr.Button(interactive=at_work)}
+    def buttons(*, can_run: bool = False, can_stop: bool = False) -> Update:
+        return {run: gr.Button(interactive=can_run), stop: gr.Button(interactive=can_stop)}
 
     async def begin_job(*values: Any) -> AsyncIterator[Update]:
         try:
@@ -85,7 +85,7 @@ def attach(
             # In the panel as well: the result of the run before would seem to be that of this one.
             yield panel.failed(failure)
             raise failure from None
-        yield {identity: job.id, **panel.empty(_standing(job.snapshot())), **buttons(at_work=True)}
+        yield {identity: job.id, **panel.empty(_standing(job)), **buttons(can_stop=True)}
 
     async def watch_job(id: str) -> AsyncIterator[Update]:
         if not id:
@@ -93,16 +93,17 @@ def attach(
             return
         try:
             job = await asyncio.to_thread(store.find, id)
-            async for snapshot in follow(job):
-                yield {**panel.standing(_standing(snapshot)), **buttons(at_work=True)}
+            while not job.ended:
+                yield {**panel.standing(_standing(job)), **buttons(can_stop=not job.stopping)}
+                await asyncio.sleep(POLL_SECONDS)
             end = panel.filled(job)
         except Cancelled:
             end = panel.empty(markup.status(both("state.stopped")))
         except Exception as error:
             failure = to_gradio_error(error)
-            yield {**panel.failed(failure), **buttons(at_work=False)}
+            yield {**panel.failed(failure), **buttons(can_run=True)}
             raise failure from None
-        yield {**end, **buttons(at_work=False)}
+        yield {**end, **buttons(can_run=True)}
 
     def stop_job(id: str) -> Update:
         store.find(id).stop()  # whoever watches it shows what comes of it
@@ -120,16 +121,14 @@ def attach(
     read.then(watch_job, identity, [identity, *outputs], **watching)
 
 
-async def follow(job: Job) -> AsyncIterator[Snapshot]:
-    """How ``job`` stands, again and again until it has ended."""
-    while not job.ended:
-        yield job.snapshot()
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def _standing(snapshot: Snapshot) -> str:
+def _standing(job: Job) -> str:
+    if job.stopping:
+        return markup.status(both("state.stopping"))
+    snapshot = job.snapshot()
     if snapshot.state is State.WAITING:
         return markup.waiting(snapshot.ahead)
+    if not snapshot.stages:
+        return markup.status(both("state.starting"))
     return markup.progress(snapshot.stages, snapshot.seconds)
 
 

@@ -61,6 +61,7 @@ def build_image_tab(
     page: gr.Blocks, store: JobStore, executor: Executor, settings: Settings, concurrency_limit: int
 ) -> None:
     """Put the components and the events of the tab into ``page``, which is being built."""
+    nothing_yet = markup.note(both("upload_hint")) + markup.limits(settings)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             # Not ``gr.Image``: it opens the file itself, knows no HEIC and has no words for a broken one.
@@ -72,7 +73,7 @@ def build_image_tab(
                 elem_classes="restore-upload",
             )
             shown = gr.HTML(visible=False, css_template=PREVIEW_STYLES, apply_default_css=False, elem_id="shown")
-            facts = gr.HTML(markup.limits(settings), elem_id="facts")
+            facts = gr.HTML(nothing_yet, elem_id="facts")
             example = examples.example_row("examples")
             options = UpscaleOptions(settings)
             with gr.Row():
@@ -85,7 +86,7 @@ def build_image_tab(
 
     def show_upload(file: Mapping[str, Any] | None) -> Update:
         if file is None:
-            return {shown: gr.HTML(visible=False), facts: markup.limits(settings), **tryout.no_picture()}
+            return {shown: gr.HTML(visible=False), facts: nothing_yet, **tryout.no_picture()}
         try:
             path = uploaded(file)
             info = probe_image(path, settings)

@@ -22,18 +22,17 @@ from restore.ui.texts import both, label, model_label
 from restore.ui.uploads import FORMATS, SAME
 
 BY_SCALE = ""
-TARGETS = {
-    BY_SCALE: "scale",
-    "1920x1080": "fhd",
-    "2560x1440": "qhd",
-    "3840x2160": "uhd",
-    "7680x4320": "uhd2",
-}
-"""The sizes that are offered, and the names of their texts."""
+TARGETS = [
+    (label("target.scale"), BY_SCALE),
+    (label("target.fhd"), "1920x1080"),
+    (label("target.qhd"), "2560x1440"),
+    (label("target.uhd"), "3840x2160"),
+    (label("target.uhd2"), "7680x4320"),
+]
 
 FORMAT_TITLES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "avif": "AVIF"}
 
-PRECISIONS = ("auto", "float32")
+PRECISIONS = {"auto": label("precision.auto"), "float32": label("precision.float32")}
 
 # The engine stays below what a layer may take, but a tile that was asked for does not shrink for lack of memory.
 LARGEST_TILE = 512
@@ -68,7 +67,7 @@ class UpscaleOptions:
                 1, 8, 4, step=0.5, label=label("scale"), info=label("scale_info"), min_width=200, elem_id="scale"
             )
             self.target = gr.Dropdown(
-                [(label(f"target.{name}"), value) for value, name in TARGETS.items()],
+                TARGETS,
                 value=BY_SCALE,
                 label=label("target_label"),
                 info=label("target_info"),
@@ -121,8 +120,8 @@ class UpscaleOptions:
                 elem_id="format",
             )
             self.precision = gr.Radio(
-                [(label(f"precision.{name}"), name) for name in PRECISIONS],
-                value=PRECISIONS[0],
+                [(title, name) for name, title in PRECISIONS.items()],
+                value="auto",
                 label=label("precision_label"),
                 info=label("precision_info"),
                 elem_id="precision",

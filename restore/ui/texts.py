@@ -19,6 +19,9 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.i18n import I18nData
 
+from restore import catalog
+from restore.catalog import Checkpoint
+
 TEXTS = Path(__file__).with_name("texts.toml")
 
 Language = Literal["en", "zh"]
@@ -119,13 +122,29 @@ def label(key: str) -> I18nData:
     return I18nData(PREFIX + key)
 
 
+def title_of(entry: Checkpoint) -> Text:
+    """What a model of the catalogue is called."""
+    return Text(entry.title, entry.title_zh or entry.title)
+
+
+def model_label(name: str) -> I18nData:
+    """What a model of the catalogue is called, for a choice of Gradio's; raises ``SettingsError`` for another name."""
+    return I18nData(_model_key(catalog.checkpoint(name)))
+
+
+def _model_key(entry: Checkpoint) -> str:
+    return f"{PREFIX}title.{entry.name}"
+
+
 def joined(items: Sequence[Text], english: str = ", ", chinese: str = "、") -> Text:
     """Several texts as one, with these words or marks between them."""
     return Text(english.join(item.en for item in items), chinese.join(item.zh for item in items))
 
 
 def _translations(language: Language) -> dict[str, str]:
-    return {PREFIX + key: getattr(each, language) for key, each in texts().items()}
+    titles = {_model_key(entry): title_of(entry) for entry in catalog.checkpoints().values()}
+    words = {PREFIX + key: each for key, each in texts().items()} | titles
+    return {key: getattr(each, language) for key, each in words.items()}
 
 
 # "zh" serves every kind of Chinese that a visitor's browser or Gradio's own settings may ask for.
