@@ -12,9 +12,11 @@ from torch import Tensor
 class Frame:
     """One picture, as coded (R'G'B' in its own primaries and transfer), and its place in time.
 
-    ``pixels`` is ``(3, H, W) float32 in [0, 1]``; ``alpha`` is ``(H, W) float32 in [0, 1]``, straight, or ``None``.
+    ``pixels`` is ``(3, H, W) float32``, nominally in [0, 1]: the frames of a clip may hold values a little outside,
+    which come out again where no stage clips them. ``alpha`` is ``(H, W) float32 in [0, 1]``, straight, or ``None``.
     ``bits`` is the depth of the source, which decides the precision that the networks may run in. ``pts`` and
-    ``duration`` are in seconds; a still image has neither.
+    ``duration`` are in seconds; a still image has neither. ``repeat`` says that pixels and alpha are exactly those of
+    the frame before (they are the same tensors then), so that nothing needs to be computed for them again.
     """
 
     pixels: Tensor
@@ -22,6 +24,7 @@ class Frame:
     bits: int = 8
     pts: Fraction = Fraction(0)
     duration: Fraction = Fraction(0)
+    repeat: bool = False
 
     @property
     def height(self) -> int:

@@ -70,22 +70,29 @@ def layout_of(pixel_format: str) -> Layout:
     return _named("yuv", name, bits, *shifts, alpha=alpha)
 
 
+def planar(frame: VideoFrame) -> VideoFrame:
+    """``frame`` in the layout of its format: itself where it has that already, with every number kept.
+
+    Raises ``InputError`` for a format that cannot be taken apart.
+    """
+    layout = layout_of(frame.format.name)
+    if _is_laid_out(frame.format.name, layout):
+        return frame
+    try:
+        return frame.reformat(format=layout.name)
+    except av.FFmpegError as error:
+        raise InputError(f"The picture of this clip is stored as {frame.format.name}, which cannot be read.") from error
+
+
 def read_planes(frame: VideoFrame) -> tuple[list[Tensor], Layout]:
     """The planes of ``frame`` as tensors of ``uint8`` or ``int32`` that share no memory with it, and their layout.
 
     Raises ``InputError`` for a format that cannot be taken apart.
     """
     layout = layout_of(frame.format.name)
-    if not _is_laid_out(frame.format.name, layout):
-        try:
-            frame = frame.reformat(format=layout.name)
-        except av.FFmpegError as error:
-            raise InputError(
-                f"The picture of this clip is stored as {frame.format.name}, which cannot be read."
-            ) from error
     # torch has few operations on unsigned 16 bits.
     dtype = np.uint8 if layout.bits == 8 else np.int32
-    return [torch.from_numpy(_samples(plane, layout).astype(dtype)) for plane in frame.planes], layout
+    return [torch.from_numpy(_samples(plane, layout).astype(dtype)) for plane in planar(frame).planes], layout
 
 
 def blank_frame(layout: Layout, width: int, height: int) -> tuple[VideoFrame, list[Tensor]]:
