@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import queue
+import re
 import threading
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
-from restore import pipeline
+from restore import gpu_call, pipeline
+from restore.errors import BusyError, Cancelled, LimitError
 from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.report import StageReport
@@ -39,10 +42,10 @@ class Executor(Protocol):
         ...
 
 
-class LocalExecutor:
-    """One worker thread, and the device of this process.
+class _Line:
+    """One worker thread, and the jobs that wait for it.
 
-    Each job runs in the context of the thread that submitted it. Gradio keeps the visitor's request in there.
+    Each job runs in the context of the thread that submitted it: Gradio keeps the visitor's request in there.
     """
 
     def __init__(self) -> None:
@@ -52,9 +55,6 @@ class LocalExecutor:
 
     def submit(self, job: Steps) -> None:
         self._queue.put((contextvars.copy_context(), job))
-
-    def run_chain(self, stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
-        return pipeline.run_chain(stages, frame, engine)
 
     def close(self, seconds: float) -> None:
         self._queue.put(None)
@@ -75,6 +75,88 @@ class LocalExecutor:
         return True
 
 
+class LocalExecutor(_Line):
+    """Works with the device of this process."""
+
+    def run_chain(self, stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
+        return pipeline.run_chain(stages, frame, engine)
+
+
+class ZeroGpuExecutor(_Line):
+    """Works with a GPU that Hugging Face lends: the chain runs in a forked process, everything else in this one.
+
+    The visitor's own quota pays for it, by the request in the context of the job. ``gpu`` is ``spaces.GPU`` or takes
+    its place; the function has to be registered with it before the page is launched.
+    """
+
+    def __init__(self, gpu: Callable[..., Any] | None = None) -> None:
+        super().__init__()
+        if gpu is None:
+            import spaces
+
+            gpu = spaces.GPU
+        self._run = gpu(gpu_call.run, duration=gpu_call.seconds)
+
+    def run_chain(self, stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
+        """What ``restore.pipeline.run_chain`` does, up to the rounding that ``restore.gpu_call`` describes.
+
+        Also raises ``LimitError`` for what takes too long, and ``BusyError`` where no GPU can be had now.
+        """
+        # Here, and not where every second is paid for: the choice of the models, and their download.
+        opened = pipeline.open_chain(stages, engine)
+        if not any(stage.models for stage in opened):
+            return pipeline.run_opened(opened, frame, engine)
+        call = gpu_call.Call(tuple(opened), gpu_call.pack(frame), engine.settings)
+        gpu_call.check_seconds(call)
+        try:
+            answer = gpu_call.watch(self._run, call, engine.progress)
+        except Exception as error:
+            raise _in_words(error) from error
+        if isinstance(answer, gpu_call.Failure):
+            raise answer.error
+        for warning in answer.warnings:
+            engine.warn(warning)
+        return gpu_call.unpack(answer.pixels), list(answer.reports)
+
+
 def choose_executor() -> Executor:
-    """The executor for where this process runs."""
+    """The executor for where this process runs; ``SPACES_ZERO_GPU`` is set by Hugging Face."""
+    if os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"):
+        return ZeroGpuExecutor()
     return LocalExecutor()
+
+
+def _in_words(error: Exception) -> Exception:
+    """What the package ``spaces`` raises, as one of our kinds; anything else as it is.
+
+    Its errors differ in their titles, and its messages assume that the visitor knows what ZeroGPU is.
+    """
+    import gradio as gr  # not above: the engine runs without it
+
+    if isinstance(error, RuntimeError) and str(error).startswith("Connection closed by visitor"):
+        return Cancelled("The page was closed while a graphics card was waited for.")
+    if not isinstance(error, gr.Error):
+        return error
+    title, message = str(getattr(error, "title", "")), str(error.message)
+    if "illegal duration" in title:
+        return LimitError(
+            "This would take longer than a graphics card is lent to you at once: choose a smaller scale or target, a "
+            "smaller model such as the built-in one, or a smaller picture."
+        )
+    if message == "GPU task aborted":
+        return LimitError(
+            "The graphics card was taken back before the work was finished, as it took longer than was asked for: "
+            "choose a smaller scale or target, a smaller model, or a smaller picture."
+        )
+    if "quota exceeded" in title:
+        again = re.search(r"Try again in (\d[^.]*)", message)
+        when = f"in {again[1]} (hours, minutes, seconds)" if again else "later"
+        return BusyError(
+            "The time on a graphics card that Hugging Face gives you for free is used up for now: try again "
+            f"{when}, or log in to Hugging Face for more."
+        )
+    if "credits exceeded" in title:
+        return BusyError("Other work of yours takes up your time on graphics cards: try again when it has ended.")
+    if "queue timeout" in title or message.startswith("No GPU was available"):
+        return BusyError("No graphics card became free in time: try again in some minutes.")
+    return BusyError(f"Hugging Face could not lend a graphics card just now ({message}): try again in some minutes.")

@@ -1,0 +1,107 @@
+"""Stand-ins for ZeroGPU: a process that is forked for each call, and the service that lends the GPUs."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import pickle
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import gradio as gr
+
+WORKER_ERROR = "ZeroGPU worker error"
+
+
+def forking_gpu(task: Callable[..., Any], *, duration: Callable[..., int]) -> Callable[..., Any]:
+    """What ``spaces.GPU`` does with a function: run it in a forked process, with all that crosses pickled.
+
+    ``asked`` of what is returned are the durations. As there, no exception but ``gr.Error`` comes back as it is, and a
+    process that ends without an answer is "aborted".
+    """
+    fork = multiprocessing.get_context("fork")
+    asked: list[int] = []
+
+    def work(arguments: bytes, pipe: Any) -> None:
+        # In a thread of its own, as there: the forked one may have left the thread pools of torch in any state.
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                answer = pool.submit(lambda: task(*pickle.loads(arguments))).result()
+            except gr.Error as error:
+                answer = error
+            except Exception as error:
+                answer = gr.Error(type(error).__name__, title=WORKER_ERROR)
+        pipe.send_bytes(pickle.dumps(answer))
+
+    def call(*arguments: Any) -> Any:
+        asked.append(duration(*arguments))
+        ours, theirs = fork.Pipe(duplex=False)
+        process = fork.Process(target=work, args=(pickle.dumps(arguments), theirs), daemon=True)
+        process.start()
+        theirs.close()
+        try:
+            answer = pickle.loads(ours.recv_bytes())
+        except EOFError:
+            raise gr.Error("GPU task aborted", title=WORKER_ERROR) from None
+        finally:
+            process.join()
+            ours.close()
+        if isinstance(answer, gr.Error):
+            raise answer
+        return answer
+
+    call.asked = asked  # type: ignore[attr-defined]
+    return call
+
+
+class DeviceService:
+    """The requests that came in, and what the next one for a GPU is answered with."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.url = ""
+
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.requests]
+
+    def query(self, path: str) -> dict[str, str]:
+        """What the last request for ``path`` came with."""
+        return next(query for seen, query in reversed(self.requests) if seen == path)
+
+
+@contextmanager
+def device_service() -> Iterator[DeviceService]:
+    """The service behind ``SPACES_ZERO_DEVICE_API_URL`` on loopback; it has a GPU for everybody, at once."""
+    service = DeviceService()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            path, _, query = self.path.partition("?")
+            service.requests.append((path, dict(urllib.parse.parse_qsl(query))))
+            answer: dict[str, Any] = {}
+            if path == "/schedule":
+                answer = {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "token"}
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        service.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield service
+        finally:
+            server.shutdown()
+            thread.join()
