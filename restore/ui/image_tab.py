@@ -23,7 +23,7 @@ from restore.ui.options import Chosen, UpscaleOptions
 from restore.ui.results import ResultPanel, result_values
 from restore.ui.texts import both, label
 from restore.ui.tryout_panel import TryoutPanel
-from restore.ui.uploads import result_name, uploaded
+from restore.ui.uploads import given_picture, result_name, uploaded
 
 # Pictures that are decoded for a preview at the same time: each may take hundreds of megabytes. They have a limit of
 # their own and no share in that of the jobs, so they wait for each other only, however many jobs are watched.
@@ -109,7 +109,7 @@ def build_image_tab(
 
     def begin(file: Mapping[str, Any] | None, *values: Any) -> tuple[Function, str]:
         """Refuse at once what can be refused, not after a wait for others."""
-        source = uploaded(file)
+        source = given_picture(file)
         info = probe_image(source, settings)
         chosen = options.read(*values)
         check_output_pixels(*chosen.stage.output_size(info.width, info.height), settings)

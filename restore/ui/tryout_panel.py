@@ -25,7 +25,7 @@ from restore.ui import markup
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.options import Chosen, UpscaleOptions
 from restore.ui.texts import both, label
-from restore.ui.uploads import uploaded
+from restore.ui.uploads import given_picture
 from restore.ui.viewer import Cell, grid_value, try_grid
 
 MIDDLE = 50
@@ -194,7 +194,7 @@ class TryoutPanel:
         def begin(
             file: Mapping[str, Any] | None, across: Any, down: Any, download: Any, *values: Any
         ) -> tuple[Function, str]:
-            source = uploaded(file)
+            source = given_picture(file)
             probe_image(source, self._settings)
             chosen = options.read(*values)
             centre = (across / 100, down / 100)

@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import gradio as gr
+import gradio as gr
 from gradio.utils import get_upload_folder, is_in_or_equal
 
 from restore.errors import InputError, SettingsError
 from restore.media.images import OUTPUT_SUFFIXES
+from restore.ui.errors import SECONDS
+from restore.ui.texts import both
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,13 @@ def uploaded(file: object) -> Path:
     if not isinstance(path, str) or not is_upload(path):
         raise InputError(NOT_UPLOADED)
     return Path(path)
+
+
+def given_picture(file: object) -> Path:
+    """``uploaded`` for the page, where a picture that was not chosen yet is no mistake of anybody's program."""
+    if file is None:
+        raise gr.Error(both("no_picture"), duration=SECONDS, print_exception=False)
+    return uploaded(file)
 
 
 def result_name(upload: Path, upload_format: str, saved_as: str = SAME) -> str:
