@@ -17,6 +17,7 @@ from restore.ui.attach import QUIET
 from restore.ui.gate import APP_OPTIONS
 from restore.ui.image_tab import build_image_tab
 from restore.ui.texts import I18N, both, label
+from restore.ui.uploads import keep_removing
 
 TITLE = "Restore"
 
@@ -46,15 +47,17 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
     # to keep what strangers can open within bounds.
     watchers = WATCHERS_PER_JOB * (settings.max_waiting + 1)
 
-    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(LOOK_SECONDS, settings.keep_seconds))
+    page = gr.Blocks(title=TITLE, analytics_enabled=False)
     with page:
+        # First, because of two events of one name Gradio gives it to the earlier one.
+        api.register(store, executor, settings, watchers)
         language.language_switch()
         gr.HTML(f"<h1>{TITLE}</h1><p>{both('introduction')}</p>", elem_id="introduction")
         with gr.Tab(label("tab.image")):
             build_image_tab(page, store, executor, settings, watchers)
         _build_inventory(settings)
         gr.HTML(markup.note(both("notice", hours=f"{settings.keep_seconds / HOUR:g}")), elem_id="notice")
-        api.register(store, executor, settings, watchers)
+    keep_removing(page, settings.keep_seconds, LOOK_SECONDS)
     page.queue(max_size=watchers)
     return page
 
