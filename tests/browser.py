@@ -1,0 +1,34 @@
+"""The real browser, for every module of tests that needs one: it imports the fixture ``browser`` from here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+BROWSER_REQUIRED = bool(os.environ.get("RESTORE_REQUIRE_BROWSER"))
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; without one the test is skipped, or fails where ``RESTORE_REQUIRE_BROWSER`` is set."""
+    if CHROMIUM is None:
+        reason = "no chromium on this machine"
+        pytest.fail(reason) if BROWSER_REQUIRED else pytest.skip(reason)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
