@@ -8,6 +8,7 @@ option), and there is no protocol left with which another file could be reached.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ from restore.media.clips.signatures import (
     PREFIX,
     is_animated_webp,
     is_container,
+    is_scrambled,
     lacks_index,
     what_instead,
     y4m_parameters,
@@ -74,7 +76,7 @@ def open_clip(path: Path, settings: Settings | None = None) -> InputContainer:
     """Open the clip at ``path``; the caller closes it. No frame has been decoded by the caller's decoders yet.
 
     The container has at least one stream of moving pictures that can be decoded (``main_video`` chooses), no larger
-    than ``settings`` (the process's own if none are given) allow; its decoders refuse larger frames later on too.
+    than ``settings`` (the process's own if none are given) allow; its decoders refuse much larger frames later on too.
     Raises ``InputError`` for everything that is no clip or cannot be opened, an animated WebP included, which
     ``webp.py`` reads, ``LimitError`` if the file or its picture is too large and ``ResourceError`` if the memory does
     not suffice.
@@ -86,7 +88,9 @@ def open_clip(path: Path, settings: Settings | None = None) -> InputContainer:
         if instead:
             raise InputError(f"{path.name} {instead}.")
         if is_animated_webp(prefix):
-            raise InputError(f"{path.name} is an animated WebP, which has no streams: convert it to a clip.")
+            raise InputError(f"{path.name} is an animated WebP, which has no streams that could be read.")
+        if is_scrambled(prefix):
+            raise InputError(f"{path.name} is encrypted and cannot be read: give a copy without protection.")
         container = _open(file, prefix, path.name, settings)
     try:
         stream = main_video(container, path.name)
@@ -98,6 +102,12 @@ def open_clip(path: Path, settings: Settings | None = None) -> InputContainer:
         container.close()
         raise
     return container
+
+
+def read_prefix(path: Path, settings: Settings) -> bytes:
+    """The first bytes of the file at ``path``; raises what ``open_source`` raises."""
+    with open_source(path, settings) as file:
+        return file.read(PREFIX)
 
 
 def main_video(container: InputContainer, name: str) -> VideoStream:
@@ -167,7 +177,7 @@ def _unreadable(file: BinaryIO, prefix: bytes, name: str, settings: Settings) ->
         )
     parameters = y4m_parameters(prefix)
     width, height = parameters.get("W", ""), parameters.get("H", "")
-    if width.isdecimal() and height.isdecimal():
+    if re.fullmatch(r"[0-9]{1,9} [0-9]{1,9}", f"{width} {height}"):
         try:
             check_pixels(int(width), int(height), name, settings)
         except LimitError as error:

@@ -26,14 +26,15 @@ _STILL_SIGNATURES = (
 # The major brands of HEIC and AVIF. Sequences of pictures have others and are clips, with tracks like any MP4.
 _STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"mif2", b"avif")
 _ANIMATION_FLAG = 0x02
+_TS_SYNC = 0x47
 _CONTAINERS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"GIF8", b"\x06\x0e+4", b"0&\xb2u", b"YUV4MPEG2 ", _PNG)
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
 def what_instead(prefix: bytes) -> str | None:
-    """Say what a file that begins with ``prefix`` is, where that is clearly no clip: the end of a sentence, or ``None``.
+    """What a file that begins with ``prefix`` is and what to do, as the end of a sentence, where it is clearly no clip.
 
-    A playlist, other text, a picture that does not move, or an archive.
+    That is a playlist, other text, a picture that does not move, or an archive; else ``None``.
     """
     if _is_playlist(prefix):
         return "is a list that names other files, which are not opened: give the clip itself"
@@ -58,6 +59,17 @@ def y4m_parameters(prefix: bytes) -> dict[str, str]:
         return {}
     words = prefix.split(b"\n", 1)[0].decode("ascii", "replace").split(" ")[1:]
     return {word[0]: word[1:] for word in words if word}
+
+
+def is_scrambled(prefix: bytes) -> bool:
+    """Whether most packets with content of an MPEG transport stream that begins with ``prefix`` are encrypted."""
+    for length, offset in ((188, 0), (192, 4), (204, 0)):
+        packets = [prefix[at : at + 4] for at in range(offset, len(prefix) - 3, length)]
+        if len(packets) >= 8 and all(packet[0] == _TS_SYNC for packet in packets):
+            # The lowest numbers are tables and the highest only fill up.
+            marked = [packet[3] >> 6 for packet in packets if 31 < (packet[1] & 0x1F) << 8 | packet[2] < 0x1FFF]
+            return 2 * sum(mark >= 2 for mark in marked) > len(marked) > 0
+    return False
 
 
 def is_animated_webp(prefix: bytes) -> bool:
