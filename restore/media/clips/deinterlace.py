@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import av
@@ -29,44 +29,65 @@ class Deinterlacer:
 
     fields: bool = False
     touched: int = 0
-    # The numbers of pictures that wait for the one behind them, which is all that the filter is told of their times.
-    _waiting: deque[tuple[int, Picture]] = field(default_factory=deque)
+    # What the filter was given and has not given back, by the numbers that it gets for times. Without a picture: one
+    # that it only looks back at.
+    _waiting: deque[tuple[int, Picture | None]] = field(default_factory=deque)
     _given: int = 0
 
     def pictures(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
-        """``pictures`` without interlacing, in a planar layout; one of them is held back until the next one comes."""
+        """``pictures`` without interlacing; from the first interlaced one on, each waits for the next one.
+
+        The filter begins with that one: progressive clips are not touched, whatever the layout of their planes.
+        """
         graph: Graph | None = None
-        shape: tuple[int, int, str] | None = None
+        before: Picture | None = None
         for picture in pictures:
-            frame = planar(picture.frame)
-            if graph is None or shape != (frame.width, frame.height, frame.format.name):
-                if graph:
-                    graph.vpush(None)
+            if before and _shape(before) != _shape(picture):
+                yield from self._emptied(graph)
+                graph = before = None
+            if not graph and picture.frame.interlaced_frame:
+                graph = _graph(planar(picture.frame), fields=self.fields)
+                if before:
+                    self._give(graph, before.frame, None)
                     yield from self._ready(graph)
-                shape = frame.width, frame.height, frame.format.name
-                graph = _graph(*shape, fields=self.fields)
-            self.touched += frame.interlaced_frame
-            frame.pts, frame.time_base = self._given, Fraction(1)
-            self._waiting.append((self._given, replace(picture, frame=frame)))
-            self._given += 1
-            graph.vpush(frame)
-            yield from self._ready(graph)
+            if graph:
+                self.touched += picture.frame.interlaced_frame
+                self._give(graph, picture.frame, picture)
+                yield from self._ready(graph)
+            else:
+                yield picture
+            before = picture
+        yield from self._emptied(graph)
+
+    def _give(self, graph: Graph, frame: VideoFrame, picture: Picture | None) -> None:
+        frame = planar(frame)
+        frame.pts, frame.time_base = self._given, Fraction(1)
+        self._waiting.append((self._given, picture))
+        self._given += 1
+        graph.vpush(frame)
+
+    def _emptied(self, graph: Graph | None) -> Iterator[Picture]:
         if graph:
             graph.vpush(None)
             yield from self._ready(graph)
 
     def _ready(self, graph: Graph) -> Iterator[Picture]:
         """What the filter has finished, with the times of what it was made from."""
+        last: Fraction | None = None
         while True:
             try:
-                frame: VideoFrame = graph.vpull()
+                frame = graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
-            # The time that it was given, or half of one more for the second field; never none.
+            # The number that it was given, never none; half of one more for the second field, or the same again where
+            # there was a single frame.
             place = (frame.pts or 0) * (frame.time_base or Fraction(1))
             while self._waiting[0][0] < int(place):
                 self._waiting.popleft()
-            yield Picture(frame, *self._times(self._waiting[0][1], second=place != int(place)))
+            picture = self._waiting[0][1]
+            if picture:
+                yield Picture(frame, *self._times(picture, second=place != int(place) or place == last))
+            last = place
 
     def _times(self, source: Picture, *, second: bool) -> tuple[Fraction, Fraction]:
         """When a picture made from ``source`` is shown, and for how long."""
@@ -76,12 +97,16 @@ class Deinterlacer:
         return (source.pts + half if second else source.pts), half
 
 
-def _graph(width: int, height: int, pixel_format: str, *, fields: bool) -> Graph:
+def _shape(picture: Picture) -> tuple[int, int, str]:
+    return picture.frame.width, picture.frame.height, picture.frame.format.name
+
+
+def _graph(frame: VideoFrame, *, fields: bool) -> Graph:
+    """The filter for frames like ``frame``."""
     graph = Graph()
     graph.threads = 2
-    source = graph.add("buffer", f"video_size={width}x{height}:pix_fmt={pixel_format}:time_base=1:pixel_aspect=1")
-    mode = "send_field" if fields else "send_frame"
-    bwdif = graph.add("bwdif", f"mode={mode}:parity=auto:deint=interlaced")
-    sink = graph.add("buffersink")
-    graph.link_nodes(source, bwdif, sink).configure()
+    size = f"{frame.width}x{frame.height}"
+    source = graph.add("buffer", f"video_size={size}:pix_fmt={frame.format.name}:time_base=1:pixel_aspect=1")
+    bwdif = graph.add("bwdif", f"mode={'send_field' if fields else 'send_frame'}:parity=auto:deint=interlaced")
+    graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
     return graph
