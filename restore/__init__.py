@@ -29,6 +29,7 @@ from restore.settings import Settings, load_settings
 from restore.version import __version__
 
 if TYPE_CHECKING:
+    from restore.media.clips.probe import probe
     from restore.pipeline import restore_image
     from restore.stages import Upscale, parse_steps, recipe
 
@@ -50,6 +51,7 @@ __all__ = [
     "__version__",
     "load_settings",
     "parse_steps",
+    "probe",
     "recipe",
     "restore_image",
 ]
@@ -58,6 +60,7 @@ _LAZY = {
     "restore_image": "restore.pipeline",
     "Upscale": "restore.stages",
     "parse_steps": "restore.stages",
+    "probe": "restore.media.clips.probe",
     "recipe": "restore.stages",
 }
 

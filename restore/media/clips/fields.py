@@ -32,9 +32,9 @@ FEWEST_LINES = 400
 
 @dataclass(frozen=True)
 class FieldFacts:
-    """Of ``frames`` looked at, with ``lines`` each: how many are ``marked`` as interlaced, how many look like it with their ``top`` or their
-    ``bottom`` field first, how many look ``progressive`` (the others leave it open), and whether they are
-    ``telecined``."""
+    """Of ``frames`` looked at, with ``lines`` each: how many are ``marked`` as interlaced, how many look like it with
+    their ``top`` or their ``bottom`` field first, how many look ``progressive`` (the others leave it open), and whether
+    they are ``telecined``."""
 
     lines: int = 0
     frames: int = 0
@@ -52,7 +52,7 @@ class FieldFacts:
     def scan(self) -> Scan:
         """What the frames are taken for: telecined where the pattern is there, else what most are marked as.
 
-        Frames that are not marked but nearly all look interlaced, with the same field first, are believed to be.
+        Frames that are not marked but nearly all look interlaced, with the same field first, are taken to be it.
         """
         if self.telecined:
             return "telecined"
