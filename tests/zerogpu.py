@@ -60,18 +60,19 @@ def forking_gpu(task: Callable[..., Any], *, duration: Callable[..., int]) -> Ca
 
 
 class DeviceService:
-    """The requests that came in, and what the next one for a GPU is answered with."""
+    """The service's address and the requests that came in; ``quota_left`` once somebody has no more seconds."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.url = ""
+        self.quota_left: int | None = None
 
-    def paths(self) -> list[str]:
-        return [path for path, _ in self.requests]
-
-    def query(self, path: str) -> dict[str, str]:
-        """What the last request for ``path`` came with."""
-        return next(query for seen, query in reversed(self.requests) if seen == path)
+    def answer(self, path: str) -> tuple[int, dict[str, Any]]:
+        if path != "/schedule":
+            return 200, {}
+        if self.quota_left is not None:
+            return 429, {"left": self.quota_left, "wait": 3600}
+        return 200, {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "token"}
 
 
 @contextmanager
@@ -83,11 +84,9 @@ def device_service() -> Iterator[DeviceService]:
         def do_POST(self) -> None:
             path, _, query = self.path.partition("?")
             service.requests.append((path, dict(urllib.parse.parse_qsl(query))))
-            answer: dict[str, Any] = {}
-            if path == "/schedule":
-                answer = {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "token"}
+            status, answer = service.answer(path)
             body = json.dumps(answer).encode()
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
