@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from restore import gpu_call, pipeline
-from restore.errors import BusyError, Cancelled, LimitError
+from restore.errors import BusyError, Cancelled, LimitError, RestoreError
 from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.report import StageReport
@@ -106,12 +106,16 @@ class ZeroGpuExecutor(_Line):
         opened = pipeline.open_chain(stages, engine)
         if not any(stage.models for stage in opened):
             return pipeline.run_opened(opened, frame, engine)
+        import gradio as gr  # not above: the engine runs without it
+
         call = gpu_call.Call(tuple(opened), gpu_call.pack(frame), engine.settings)
         gpu_call.check_seconds(call)
         try:
             answer = gpu_call.watch(self._run, call, engine.progress)
-        except Exception as error:
-            raise _in_words(error) from error
+        except (gr.Error, RuntimeError) as error:
+            if (worded := _in_words(error)) is None:
+                raise
+            raise worded from error
         if isinstance(answer, gpu_call.Failure):
             raise answer.error
         for warning in answer.warnings:
@@ -126,18 +130,15 @@ def choose_executor() -> Executor:
     return LocalExecutor()
 
 
-def _in_words(error: Exception) -> Exception:
-    """What the package ``spaces`` raises, as one of our kinds; anything else as it is.
+def _in_words(error: Exception) -> RestoreError | None:
+    """What the package ``spaces`` raises, as one of our kinds; ``None`` for anything else.
 
     Its errors differ in their titles, and its messages assume that the visitor knows what ZeroGPU is.
     """
-    import gradio as gr  # not above: the engine runs without it
-
-    if isinstance(error, RuntimeError) and str(error).startswith("Connection closed by visitor"):
-        return Cancelled("The page was closed while a graphics card was waited for.")
-    if not isinstance(error, gr.Error):
-        return error
-    title, message = str(getattr(error, "title", "")), str(error.message)
+    if isinstance(error, RuntimeError):
+        closed = str(error).startswith("Connection closed by visitor")
+        return Cancelled("The page was closed while a graphics card was waited for.") if closed else None
+    title, message = str(getattr(error, "title", "")), str(getattr(error, "message", error))
     if "illegal duration" in title:
         return LimitError(
             "This would take longer than a graphics card is lent to you at once: choose a smaller scale or target, a "

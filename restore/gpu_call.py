@@ -137,7 +137,8 @@ def _estimate(call: Call) -> int:
 class _Wire:
     """The memory that both processes see: one byte asks to stop, the others say how far the work is.
 
-    Forked processes share it with the one that imported this module. There is one call at a time.
+    Forked processes share it with the one that imported this module. There is one call at a time. A position that is
+    read while it is written may be half of the next one; it is only shown, and read again soon.
     """
 
     _POSITION = struct.Struct("=?qdd16s")

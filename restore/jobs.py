@@ -254,7 +254,9 @@ def _stopped() -> Cancelled:
 
 def _drop_locals(error: BaseException | None) -> None:
     """Free what the frames of the traceback hold (pictures, tiles): the error is kept while somebody may ask."""
-    while error is not None:
+    seen: set[int] = set()  # for an error that was raised from one that came of itself
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextvars
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -117,8 +116,8 @@ def a_frame() -> Frame:
     return Frame(torch.full((3, 4, 5), 0.5))
 
 
-def engine(listener: Callable[[restore.Position], None] | None = None) -> Engine:
-    return Engine(CPU, restore.Progress(listener), torch.device("cpu"))
+def engine() -> Engine:
+    return Engine(CPU, restore.Progress(), torch.device("cpu"))
 
 
 def picture(path: Path, mode: str) -> Path:
@@ -188,21 +187,19 @@ def test_what_takes_too_long_is_refused_before_a_gpu_is_asked_for(executor: Zero
     assert executor._run.asked == []
 
 
-def test_a_request_to_stop_reaches_the_other_process(executor: ZeroGpuExecutor) -> None:
-    began = threading.Event()
+def test_a_request_to_stop_reaches_the_other_process(executor: ZeroGpuExecutor, tmp_path: Path) -> None:
+    def work(progress: restore.Progress, folder: Path) -> dict[str, Any]:
+        executor.run_chain([Act(go_on)], a_frame(), Engine(CPU, progress, torch.device("cpu")))
+        return {}
 
-    def listen(position: restore.Position) -> None:
-        if position.unit == "tiles":
-            began.set()
-
-    here = engine(listen)
-    thread = threading.Thread(target=lambda: (began.wait(SECONDS), here.progress.cancel()))
-    thread.start()
-    before = time.monotonic()
+    store = JobStore(tmp_path, executor, keep_seconds=60, keep_bytes=1, max_waiting=5)
+    job = store.begin(work)
+    while not any(stage.position.unit == "tiles" for stage in job.snapshot().stages):
+        assert not job.wait(0.05)
+    job.stop()
+    assert job.wait(SECONDS / 2)  # it would have gone on for all of it
     with pytest.raises(Cancelled):
-        executor.run_chain([Act(go_on)], a_frame(), here)
-    assert time.monotonic() - before < SECONDS / 2  # it would have gone on for all of it
-    thread.join()
+        job.result()
     assert executor.run_chain([Act(keep)], a_frame(), engine())  # the next one is not stopped
 
 
@@ -258,16 +255,33 @@ def test_memory_that_runs_out_there_is_said_in_the_usual_words(executor: ZeroGpu
 def test_what_the_service_refuses_is_said_in_words(
     title: str, message: str, kind: type[RestoreError], text: str
 ) -> None:
+    with pytest.raises(kind, match=text):
+        call_that_raises(gr.Error(message, title=title, print_exception=False))
+
+
+def test_a_visitor_who_leaves_while_a_gpu_is_waited_for_stops_the_work() -> None:
+    with pytest.raises(Cancelled, match="page was closed"):
+        call_that_raises(RuntimeError("Connection closed by visitor while queueing"))
+    defect = RuntimeError("ZeroGPU API /schedule error: 500")
+    with pytest.raises(RuntimeError) as unchanged:
+        call_that_raises(defect)
+    assert unchanged.value is defect
+
+
+def call_that_raises(error: Exception) -> None:
+    """A chain where what asks for the GPU raises ``error``."""
+
     def gpu(task: Callable[..., Any], *, duration: Callable[..., int]) -> Callable[..., Any]:
         def refuse(call: gpu_call.Call) -> Any:
-            raise gr.Error(message, title=title, print_exception=False)
+            raise error
 
         return refuse
 
     executor = ZeroGpuExecutor(gpu)
-    with pytest.raises(kind, match=text):
+    try:
         executor.run_chain([Act(keep)], a_frame(), engine())
-    executor.close(SECONDS)
+    finally:
+        executor.close(SECONDS)
 
 
 @pytest.mark.parametrize("kind", [LocalExecutor, lambda: ZeroGpuExecutor(forking_gpu)])

@@ -174,6 +174,16 @@ def test_an_unforeseen_error_is_logged_once_and_its_text_is_for_nobody_else(
     assert "secret" in str(record.exc_info[1])
 
 
+def test_an_error_that_came_of_itself_ends_the_job(open_store: Open) -> None:
+    def fail(progress: Progress, folder: Path) -> Mapping[str, Any]:
+        first, second = InputError("first"), InputError("second")
+        first.__cause__, second.__cause__ = second, first
+        raise first
+
+    with pytest.raises(InputError, match="first"):
+        finished(open_store(), fail).result()
+
+
 def test_what_is_no_json_fails_at_once_and_not_when_it_is_fetched(open_store: Open, tmp_path: Path) -> None:
     job = finished(open_store(), lambda progress, folder: {"path": folder})
     with pytest.raises(TypeError, match="JSON"):
