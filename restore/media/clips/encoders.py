@@ -23,6 +23,8 @@ Chroma = Literal["420", "422", "444"]
 
 SUFFIXES: Mapping[str, Container] = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "mkv", ".webm": "webm"}
 
+TITLES: Mapping[Container, str] = {"mp4": "MP4", "mov": "MOV", "mkv": "MKV", "webm": "WebM"}
+
 SPEEDS = (
     "ultrafast",
     "superfast",
@@ -141,7 +143,7 @@ class Encoding:
             raise SettingsError(f"The container is {self.container!r}: give one of {', '.join(get_args(Container))}.")
         if self.container is not None and self.container not in kind.containers:
             raise SettingsError(
-                f"{self.container.upper()} cannot hold {kind.title}: give one of {', '.join(kind.containers)}."
+                f"{TITLES[self.container]} cannot hold {kind.title}: give one of {', '.join(kind.containers)}."
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -254,7 +256,7 @@ def _container(encoding: Encoding, target: Path) -> Container:
         )
     if container not in kind.containers:
         raise OutputError(
-            f"{target.name} cannot be written: {container.upper()} cannot hold {kind.title}; choose "
+            f"{target.name} cannot be written: {TITLES[container]} cannot hold {kind.title}; choose "
             f"{' or '.join('.' + name for name in kind.containers)}, or another codec."
         )
     if encoding.container is not None and encoding.container != container:

@@ -23,7 +23,7 @@ from av.stream import AttachmentStream, Discard, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 
 from restore.media.clips import subtitles
-from restore.media.clips.encoders import KINDS, Codec, Container
+from restore.media.clips.encoders import KINDS, TITLES, Codec, Container
 from restore.media.clips.facts import Chapter, ClipInfo
 from restore.media.clips.sound import ConvertedSound, is_lossless, plan_sound
 from restore.report import Dropped
@@ -96,6 +96,9 @@ OWN_KEYS = frozenset(
 )
 """Metadata that describe the old file itself; the new one has its own. The timecode is dropped, see ``dropped``."""
 
+MOV_LANGUAGES = {"deu": "ger", "fre": "fra", "nld": "dut", "swe": "sve", "ell": "gre", "isl": "ice", "zho": "chi"}
+"""The names of languages that FFmpeg knows in MOV, which has a list of its own, for others of the same."""
+
 PRIMING = Fraction(1, 10)
 """Sound that begins less than this before zero is what a codec needs to start up, and is not meant to be heard."""
 
@@ -130,13 +133,13 @@ def plan_streams(source: InputContainer, picture: int, container: Container) -> 
         if stream.index == picture:
             continue
         what = describe(stream)
-        title = container.upper()
+        title = TITLES[container]
         match stream.type:
             case "audio":
                 passages.append(_sound(stream, what, container, takes))
             case "subtitle":
                 passages.append(_subtitles(stream, what, container))
-            case "video" if stream.disposition & Disposition.attached_pic:
+            case "video" if _is_cover(stream):
                 fits = _name(stream) in COVERS and container in ("mp4", "mkv")
                 why = "" if fits else f"{title} cannot hold it"
                 passages.append(Passage(stream.index, what, "cover" if fits else "drop", why=why))
@@ -169,10 +172,13 @@ def choose_container(codec: Codec, source: InputContainer | None = None, picture
 def describe(stream: Stream) -> str:
     """A stream in words: ``sound 1 (AAC, eng)``; numbers count streams of the same kind from 1."""
     names = {"audio": "sound", "subtitle": "subtitles", "video": "video", "attachment": "attachment", "data": "data"}
-    word = names.get(stream.type, "stream")
-    if stream.type == "video" and stream.disposition & Disposition.attached_pic:
-        word = "cover art"
-    number = 1 + sum(other.type == stream.type for other in stream.container.streams if other.index < stream.index)
+    same = [
+        other
+        for other in stream.container.streams
+        if other.type == stream.type and _is_cover(other) == _is_cover(stream)
+    ]
+    word = "cover art" if _is_cover(stream) else names.get(stream.type, "stream")
+    number = 1 + sum(other.index < stream.index for other in same)
     details = [_name(stream) or "unknown", stream.metadata.get("language"), stream.metadata.get("title")]
     if isinstance(stream, AttachmentStream):
         details = [stream.metadata.get("filename"), stream.mimetype]
@@ -345,7 +351,7 @@ class OtherStreams:
                     self.carried.append(entry.what)
                 case "copy":
                     made = output.add_stream_from_template(stream, opaque=True)
-                    self._label(stream, made)
+                    self.label(stream, made)
                     self._carriers[entry.index] = CopiedStream(output, made, stream)
                     self.carried.append(f"{entry.what}, unchanged")
                 case "convert":
@@ -408,7 +414,7 @@ class OtherStreams:
         try:
             for packet in self.source.demux(streams):
                 index, time = packet.stream.index, _time(packet)
-                if packet.stream.disposition & Disposition.attached_pic:
+                if _is_cover(packet.stream):
                     if packet.size:
                         yield packet
                 elif time is None:
@@ -486,7 +492,7 @@ class OtherStreams:
             made = sound.stream
             self._carriers[entry.index] = sound
             self.carried.append(f"{entry.what}, converted to {plan.words}")
-        self._label(stream, made)
+        self.label(stream, made)
 
     def _add_cover(self, output: OutputContainer, entry: Passage, stream: Stream) -> None:
         data = self._covers.pop(entry.index, None)
@@ -502,9 +508,12 @@ class OtherStreams:
         made.disposition = Disposition.attached_pic
         self._covers[made.index] = data
 
-    def _label(self, source: Stream, made: Stream) -> None:
+    def label(self, source: Stream, made: Stream) -> None:
         """Give a stream the words and the dispositions of the one it comes from."""
-        made.metadata.update(stream_words(source.metadata))
+        words = stream_words(source.metadata)
+        if self.container == "mov" and "language" in words:
+            words["language"] = MOV_LANGUAGES.get(words["language"], words["language"])
+        made.metadata.update(words)
         made.disposition = source.disposition
 
     def _add_chapters(self, output: OutputContainer) -> None:
@@ -519,9 +528,7 @@ class OtherStreams:
             metadata = dict(chapter.metadata) | ({"title": chapter.title} if chapter.title else {})
             times = {"start": round((first + self.shift) / base), "end": round((last + self.shift) / base)}
             entries.append({"id": number, "time_base": base, "metadata": metadata, **times})
-        if entries and self.container == "webm":
-            self.dropped.append(Dropped(f"{len(entries)} chapters", "WebM is written without; MKV and MP4 have them"))
-        elif entries:
+        if entries:
             output.set_chapters(entries)
             self.carried.append(f"{len(entries)} chapters" if len(entries) > 1 else "1 chapter")
         if len(kept) < len(self.info.chapters):
@@ -532,18 +539,23 @@ class OtherStreams:
         return (self.start is None or chapter.end > self.start) and (self.end is None or chapter.start < self.end)
 
     def _add_words(self, output: OutputContainer, words: Mapping[str, str]) -> dict[str, str]:
-        kept = {key: value for key, value in self.info.metadata.items() if key.lower() not in OWN_KEYS}
+        kept: dict[str, str] = {}
+        for key, value in self.info.metadata.items():
+            if key.lower() not in OWN_KEYS:
+                kept[key.lower() if key.lower() in PLAIN_KEYS else key] = value
         options: dict[str, str] = {}
         added = dict(words)
         if self.container in ("mp4", "mov"):
             if self._covers:
-                strange = sorted(key for key in kept if key.lower() not in PLAIN_KEYS)
-                for key in strange:
+                for key in sorted(set(kept) - PLAIN_KEYS):
                     del kept[key]
                     self.dropped.append(Dropped(f"metadata {key}", "MP4 with cover art has no place for it"))
-                for key in [key for key in added if key not in PLAIN_KEYS]:
+                for key in sorted(set(added) - PLAIN_KEYS):
                     value = added.pop(key)
-                    added.setdefault("comment", kept.get("comment", value))
+                    if "comment" in kept:
+                        self.dropped.append(Dropped(f"metadata {key}", "MP4 with cover art has no place for it"))
+                    else:
+                        added["comment"] = value
             else:
                 options["movflags"] = "use_metadata_tags"
         output.metadata.update(kept | added)
@@ -602,7 +614,7 @@ def _subtitles(stream: Stream, what: str, container: Container) -> Passage:
         return Passage(stream.index, what, "copy")
     if not stream.codec_context.codec.text_sub:
         return Passage(
-            stream.index, what, "drop", why=f"they are pictures, which {container.upper()} cannot hold; MKV can"
+            stream.index, what, "drop", why=f"they are pictures, which {TITLES[container]} cannot hold; MKV can"
         )
     encoder = TEXT_ENCODER[container]
     return Passage(stream.index, what, "convert" if encoder else "save", encoder)
@@ -617,6 +629,10 @@ def _muxed(container: Container) -> frozenset[str]:
 def _name(stream: Stream) -> str:
     """FFmpeg's name of the codec, not of the decoder."""
     return stream.codec_context.codec.canonical_name if stream.codec_context is not None else ""
+
+
+def _is_cover(stream: Stream) -> bool:
+    return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
 
 
 def _is_chapters(source: InputContainer, stream: Stream) -> bool:

@@ -29,9 +29,9 @@ from restore.errors import InputError, OutputError
 from restore.frame import Frame
 from restore.media.atomic import replacing, unwritable
 from restore.media.clips import colour
-from restore.media.clips.encoders import Plan
+from restore.media.clips.encoders import TITLES, Plan
 from restore.media.clips.planes import blank_frame
-from restore.media.clips.streams import OtherStreams, stream_words
+from restore.media.clips.streams import OtherStreams
 from restore.report import Dropped
 
 FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
@@ -73,10 +73,10 @@ class ClipWriter:
         self._output: OutputContainer | None = None
         self._shift = Fraction(0)
         self._times: dict[int, tuple[int, int]] = {}
-        self._held: tuple[VideoFrame, int, Fraction] | None = None
+        self._held: tuple[VideoFrame, int] | None = None
         self._filled: tuple[Tensor, Tensor | None, VideoFrame] | None = None
-        self._latest = -1
-        self._last_duration = Fraction(0)
+        self._gap: int | None = None
+        self._is_uneven = self._is_uneven_at_end = False
         self._packets = 0
         self._crowded = 0
 
@@ -123,7 +123,7 @@ class ClipWriter:
             self._place(number, frame)
             if self._held is not None:
                 self._encode(self._held, is_last=False)
-            self._held = filled, number, frame.duration
+            self._held = filled, number
 
     def _open(self, first: Fraction) -> None:
         plan = self.plan
@@ -165,13 +165,15 @@ class ClipWriter:
         if self.others is not None:
             self.others.shift = self._shift
             source = self.others.source.streams[self.others.info.video.index]
-            video.metadata.update(stream_words(source.metadata))
+            self.others.label(source, video)
             options |= self.others.add_to(output, self.words)
         else:
             output.metadata.update(self.words)
             options |= {"movflags": "use_metadata_tags"} if plan.container in ("mp4", "mov") else {}
         if plan.container in ("mp4", "mov"):
             options["movflags"] = "+".join(["faststart", *filter(None, [options.get("movflags")])])
+            # The unit in which MP4 notes how much later than another a track begins; a millisecond unless it is told.
+            options["movie_timescale"] = str(track_time_base(plan).denominator)
         output.container_options.update(options)
         output.start_encoding()
         self._base = video.time_base or Fraction(1, MPEG_TICKS)
@@ -197,20 +199,24 @@ class ClipWriter:
         """Note when frame ``number`` is shown, and for how long, in ticks of the file."""
         start = frame.pts - self.start + self._shift
         ticks = round(start / self._base)
-        if ticks <= self._latest:
-            ticks = self._latest + 1
-            self._crowded += 1
-        self._latest = ticks
-        self._times[number] = ticks, max(1, round((start + frame.duration) / self._base) - ticks)
+        if number:
+            before, _ = self._times[number - 1]
+            if ticks <= before:
+                ticks = before + 1
+                self._crowded += 1
+            self._gap = self._gap or ticks - before
+            self._is_uneven |= abs(ticks - before - self._gap) > 1
+        duration = max(1, round((start + frame.duration) / self._base) - ticks)
+        self._is_uneven_at_end = self._gap is not None and abs(duration - self._gap) > 1
+        self._times[number] = ticks, duration
 
-    def _encode(self, held: tuple[VideoFrame, int, Fraction], *, is_last: bool) -> None:
-        frame, number, duration = held
+    def _encode(self, held: tuple[VideoFrame, int], *, is_last: bool) -> None:
+        frame, number = held
         frame.pts, frame.time_base = number, 1 / self.plan.rate
         # MP4 stores how long a frame is shown as the distance to the next one in the order of decoding. The last frame
         # keeps a length of its own only if it is decoded last, which a key frame is.
-        alone = is_last and duration != self._last_duration and self.plan.codec in ("h264", "hevc")
+        alone = is_last and (self._is_uneven or self._is_uneven_at_end) and self.plan.codec in ("h264", "hevc")
         frame.pict_type = PictureType.I if alone else PictureType.NONE
-        self._last_duration = duration
         self._mux(self._video.encode(frame))
 
     def _mux(self, packets: list[Packet[Any]]) -> None:
@@ -228,8 +234,9 @@ class ClipWriter:
                 self.others.mux_until(packet.dts * self._base)
             self._output.mux_one(packet)
             self._packets += 1
-            # Whatever is still to come is decoded, and so shown, later than this.
-            self._times = {other: times for other, times in self._times.items() if other > order or order < 0}
+            # Whatever is still to come is decoded, and so shown, later than this; the newest is compared with the next.
+            for passed in [other for other in self._times if other <= order and other != self.frames - 1]:
+                del self._times[passed]
 
     def _before(self, order: int) -> int:
         """The decoding time of a packet ``-order`` packets before the one that is decoded when the first is shown."""
@@ -252,7 +259,7 @@ class ClipWriter:
         self._check()
         if self._crowded:
             self.notes.append(
-                f"{self._crowded} frames follow each other faster than {self.plan.container.upper()} can tell apart; "
+                f"{self._crowded} frames follow each other faster than {TITLES[self.plan.container]} can tell apart; "
                 "they come a little later."
             )
         self.carried += [self._colours()]
