@@ -48,18 +48,23 @@ clip, and what deinterlacing looks back at, lie before the cut."""
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """The decoders that give the transparency too, where the usual ones drop it without a word."""
 
+HIDES_FRAMES = ("vp8", "vp9")
+"""Codecs that store frames which are never shown, so that more are listed than come out."""
+
 CENTRED = ("mjpeg", "mpeg1video")
 """Codecs whose samples of chroma lie in the middle between those of luma."""
 
 
 @dataclass
 class ReadCounts:
-    """What a reader met: frames given, those equal to the one before, and those with something wrong about them.
+    """What a reader met.
 
-    ``undecodable`` counts packets, everything else frames. ``read_until`` is the end of the last frame, on the clip's
-    own clock.
+    Frames that were decoded, and those of them that were given, which a cut makes fewer and ``deinterlace="fields"``
+    more; those equal to the one before, those deinterlaced, and those with something wrong about them. ``undecodable``
+    counts packets. ``read_until`` is the end of the last frame, on the clip's own clock.
     """
 
+    decoded: int = 0
     frames: int = 0
     repeats: int = 0
     deinterlaced: int = 0
@@ -150,7 +155,12 @@ class ClipReader:
         if counts.mended:
             notes.append(f"{_frames(counts.mended)} had a time that was not behind that of the frame before: moved.")
         if counts.undecodable:
-            notes.append(f"{_pieces(counts.undecodable)} of the video is broken and could not be decoded: left out.")
+            parts = "1 part" if counts.undecodable == 1 else f"{counts.undecodable} parts"
+            notes.append(f"{parts} of the video could not be decoded and had to be left out: the file is damaged.")
+        if self._whole and self.start is None and video.scan == "progressive" and video.codec not in HIDES_FRAMES:
+            listed = video.frames if video.frames_from != "estimated" else None
+            if listed and counts.decoded < listed - video.hidden_frames:
+                notes.append(f"Of the {listed} frames that the file lists, {counts.decoded} could be decoded.")
         if counts.damaged:
             notes.append(f"{_frames(counts.damaged)} came out of the file damaged, and were restored as they are.")
         if counts.resized:
@@ -205,6 +215,7 @@ class ClipReader:
     def _watched(self, pictures: Iterator[Picture], clock: Clock) -> Iterator[Picture]:
         for picture in pictures:
             self.counts.synthesised, self.counts.mended = clock.synthesised, clock.mended
+            self.counts.decoded += 1
             self.counts.read_until = picture.end
             yield picture
         self._whole = True
@@ -251,6 +262,9 @@ class ClipReader:
         if not self.info.video.alpha or usual.name not in ALPHA_DECODERS:
             stream.thread_type = "AUTO"
             usual.thread_count = THREADS
+            if usual.name == "libdav1d":
+                # Else it decodes ahead, and where something is broken loses the good frames that it has not given yet.
+                usual.options = {**usual.options, "max_frame_delay": "1"}
             return usual
         decoder = av.CodecContext.create(ALPHA_DECODERS[usual.name], "r")
         assert isinstance(decoder, VideoCodecContext)
@@ -313,10 +327,6 @@ def _upright(plane: Tensor, orientation: int) -> Tensor:
 
 def _frames(count: int) -> str:
     return "1 frame" if count == 1 else f"{count} frames"
-
-
-def _pieces(count: int) -> str:
-    return "1 piece" if count == 1 else f"{count} pieces"
 
 
 def _seconds(value: Fraction) -> str:
