@@ -37,8 +37,7 @@ def describe(info: ClipInfo) -> str:
         lines += _indented("Chapters", titles)
     if info.attachments:
         lines += _indented("Attached", [f"{entry.name} ({entry.size} bytes)" for entry in info.attachments])
-    if info.others:
-        lines += _indented("Also", [_other(stream) for stream in info.others])
+    lines += _indented("Also", [_other(stream) for stream in info.others if stream.what != "chapter titles"])
     tags = [f"{name}: {_shortened(text)}" for name, text in info.metadata.items() if name not in _PLUMBING]
     lines += _indented("Tags", tags)
     lines += [f"  ! {warning}" for warning in info.warnings]

@@ -226,7 +226,8 @@ class AttachmentInfo:
 class OtherStream:
     """A stream that is none of the above: another one of pictures, cover art, data, or of a kind unknown. Header.
 
-    ``what`` says it in words: "video", "cover art", "timecode", "data" …; ``size`` is that of a picture.
+    ``what`` says it in words: "video", "cover art", "timecode", "chapter titles" (which are read with the chapters),
+    "data" …; ``size`` is that of a picture.
     """
 
     index: int

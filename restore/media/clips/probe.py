@@ -111,7 +111,7 @@ def _video(container: InputContainer, stream: VideoStream, seen: Survey, first: 
     time_base = stream.time_base or Fraction(1, 1_000_000)
     pace = _pace(stream, seen, time_base)
     start = _seconds(min(seen.times), time_base) if seen.times else _seconds(stream.start_time, time_base)
-    duration, duration_from = _duration(stream, seen, time_base, container)
+    duration, duration_from = _duration(stream, seen, time_base, container, pace)
     frames, frames_from = _frames(stream, seen, duration, pace.rate)
     if duration is None and frames is not None:
         duration = frames / pace.rate
@@ -208,10 +208,13 @@ def _beyond_the_end(container: InputContainer, stream: VideoStream) -> int:
 
 
 def _duration(
-    stream: VideoStream, seen: Survey, time_base: Fraction, container: InputContainer
+    stream: VideoStream, seen: Survey, time_base: Fraction, container: InputContainer, pace: Pace
 ) -> tuple[Fraction | None, Counted]:
-    if seen.complete and seen.times and seen.end is not None and seen.end > min(seen.times):
-        return (seen.end - min(seen.times)) * time_base, "counted"
+    if seen.complete and seen.times:
+        first, last = min(seen.times), max(seen.times)
+        end = last if seen.end is None else seen.end
+        # Some containers, FLV among them, do not say how long the last frame lasts.
+        return (end - first) * time_base + (1 / pace.rate if end == last else 0), "counted"
     claimed = _stream_duration(stream)
     if claimed:
         return claimed, "header"
@@ -259,7 +262,10 @@ def _clip(container: InputContainer, video: VideoInfo, name: str) -> ClipInfo:
     attachments = tuple(_attachment(stream) for stream in container.streams if isinstance(stream, AttachmentStream))
     timed: tuple[VideoInfo | AudioInfo | SubtitleInfo, ...] = (video, *audio, *subtitles)
     listed = {*(stream.index for stream in timed), *(attachment.index for attachment in attachments)}
-    others = tuple(_other(stream) for stream in container.streams if stream.index not in listed)
+    chapters = tuple(_chapters(container))
+    others = tuple(
+        _other(stream, chapters=bool(chapters)) for stream in container.streams if stream.index not in listed
+    )
     start = min(stream.start for stream in timed if stream.start is not None)
     ends = [(stream.start or start) + stream.duration for stream in timed if stream.duration is not None]
     if ends:
@@ -275,7 +281,7 @@ def _clip(container: InputContainer, video: VideoInfo, name: str) -> ClipInfo:
         subtitles=subtitles,
         attachments=attachments,
         others=others,
-        chapters=tuple(_chapters(container)),
+        chapters=chapters,
         start=start,
         duration=duration,
         metadata=dict(container.metadata),
@@ -328,7 +334,7 @@ def _attachment(stream: AttachmentStream) -> AttachmentInfo:
     )
 
 
-def _other(stream: Stream) -> OtherStream:
+def _other(stream: Stream, *, chapters: bool) -> OtherStream:
     what: str = stream.type
     size = None
     if isinstance(stream, VideoStream):
@@ -336,6 +342,9 @@ def _other(stream: Stream) -> OtherStream:
         size = (stream.width, stream.height) if stream.codec_context is not None else None
     elif "timecode" in stream.metadata:
         what = "timecode"
+    elif stream.type == "data" and stream.name == "bin_data" and chapters:
+        # In MP4 the titles of chapters are a stream too; what it says is read with the chapters.
+        what = "chapter titles"
     context = stream.codec_context
     codec = context.codec.canonical_name if context is not None else getattr(stream, "name", None)
     return OtherStream(

@@ -52,13 +52,13 @@ def _completeness(video: VideoInfo, seen: Survey, claim: Claim) -> Iterator[str]
     counted = video.duration if video.duration_from == "counted" else None
     if claim.frames and found < MUCH_SHORTER * claim.frames and claim.frames - found > 1:
         yield (
-            f"The file promises {claim.frames} frames and holds about {found}: it was cut off. What is there can be "
-            "restored."
+            f"The file promises {claim.frames} frames and holds about {found}: it was cut off or is damaged. What "
+            "is there can be restored."
         )
     elif counted and claim.duration and counted < MUCH_SHORTER * claim.duration and not seen.hidden:
         yield (
             f"The file promises {float(claim.duration):.6g} s of pictures and holds {float(counted):.6g} s: it was cut "
-            "off. What is there can be restored."
+            "off or is damaged. What is there can be restored."
         )
     elif seen.broken:
         yield "The file breaks off in the middle: what comes before that can be restored."
