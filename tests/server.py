@@ -59,7 +59,7 @@ def running(folder: Path, command: Sequence[str] = ("app.py",), **environment: s
     try:
         deadline = time.monotonic() + START_SECONDS
         while not _answers(url):
-            assert process.poll() is None, log.read_text()
+            assert process.poll() is None, f"{process.returncode}: {log.read_text()}"
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
         yield Server(url, process.pid, folder / "files", log)

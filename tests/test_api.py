@@ -203,6 +203,21 @@ def test_a_job_can_be_stopped_by_its_id(client: Client, server: Server, large: P
     assert f"restore-{job_of(run)}" not in {path.name for path in server.jobs()}
 
 
+def test_a_run_that_gradio_ends_with_another_one_leaves_its_job_alone(
+    client: Client, server: Server, large: Path
+) -> None:
+    run = client.submit(handle_file(large), **LONG)
+    id = job_of(run)
+    (index,) = (i for i, endpoint in client.endpoints.items() if endpoint.api_name == "/restore_image")
+    other = {"session_hash": client.session_hash, "fn_index": index, "event_id": "still in the queue"}
+    httpx.post(f"{server.url}gradio_api/cancel", json=other).raise_for_status()
+
+    with pytest.raises(AppError, match=f"the job itself runs on. Ask /job_result for {id}"):
+        run.result(timeout=PATIENCE)
+    assert client.predict(id=id, api_name="/job")["state"] == "running"
+    client.predict(id=id, api_name="/stop_job")
+
+
 def test_over_plain_http_a_lost_connection_loses_no_job(server: Server, client: Client, small: Path) -> None:
     body = {"image": upload(server, small), "model": "built-in", "scale": 3}
     event = httpx.post(f"{server.url}gradio_api/call/v2/restore_image", json=body).raise_for_status().json()["event_id"]
@@ -353,6 +368,11 @@ def test_nothing_but_an_upload_is_opened(
             if "steps" not in body:
                 assert NOT_UPLOADED in text, (value, text)
             assert "root:" not in text
+        if isinstance(value, dict) and "meta" in value:
+            for endpoint in ("queue/join", "queue/join/", "run/restore_image", "api/restore_image"):
+                body = {"data": [value, *REST], "session_hash": "stranger", "fn_index": 0}
+                answer = httpx.post(f"{server.url}gradio_api/{endpoint}", json=body)
+                assert (answer.status_code, NOT_UPLOADED in answer.text) == (422, True), (endpoint, value)
     with pytest.raises(ValidationError, match="must be a file that was uploaded"):
         client.predict(handle_file(f"http://127.0.0.1:{canary.server_port}/y.png"), **BUILT_IN)
     answer = httpx.get(f"{server.url}gradio_api/file=http://127.0.0.1:{canary.server_port}/z.png")

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import gradio as gr
 import httpx
 import numpy as np
 import psutil
@@ -153,23 +153,21 @@ def test_a_file_that_is_too_large_is_refused_on_arrival(server: Server, tmp_path
 
 
 def test_old_uploads_go_and_what_the_page_needs_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "files"))
-    own, _ = coloured(tmp_path, 1)
-    with gr.Blocks(analytics_enabled=False) as page:
-        shown = gr.Image(own, interactive=False)
-    upload = tmp_path / "files" / ("a" * 64) / "upload.png"
-    result = tmp_path / "files" / "restore-abc" / "result.png"
-    for path in (upload, result):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    upload, shown = (tmp_path / (letter * 64) / "picture.png" for letter in "ab")
+    result = tmp_path / "restore-abc" / "result.png"
+    for path in (upload, shown, result):
         path.parent.mkdir()
         path.write_bytes(b"x")
+    page = SimpleNamespace(blocks={1: SimpleNamespace(keep_in_cache={str(shown)})})
 
-    remove_old(page, 3600)
+    remove_old(page, 3600)  # type: ignore[arg-type]
     assert upload.is_file()
-    remove_old(page, -1)
+    remove_old(page, -1)  # type: ignore[arg-type]
 
     assert not upload.parent.exists()
+    assert shown.is_file()
     assert result.is_file()
-    assert Path(shown.value["path"]).is_file()
 
 
 def test_a_result_outlives_the_server(tmp_path: Path) -> None:

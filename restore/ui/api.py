@@ -59,6 +59,9 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Restore and enlarge one picture. The answer is the file of the result and a report.
 
+        The scale is 1 to 8, or give a target such as "4k" or "3840x2160" in its place. Denoise and strength are 0 to 1.
+        In place of all that, steps takes a whole chain of stages, or a recipe. A null stands for no target, no steps.
+
         Before that comes once, at the beginning, no file and the id of the job: {"job": "..."}. With the id, /job
         tells how the job stands, /job_result gives its result again while it is kept, and /stop_job stops it.
 

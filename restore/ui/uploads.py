@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import gradio as gr
-import gradio as gr
 from gradio.utils import get_upload_folder, is_in_or_equal
 
 from restore.errors import InputError, SettingsError
