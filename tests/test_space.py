@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -85,3 +87,17 @@ def test_a_picture_goes_to_the_gpu_and_back_on_the_visitors_own_account(tmp_path
         service.quota_left = 3
         with pytest.raises(AppError, match=r"used up for now: try again in 1:00:00 \(hours"):
             client.predict(source, model="built-in", api_name="/restore_image")
+    assert not psutil.pid_exists(process)  # it ends with the server
+
+
+def test_a_server_that_is_asked_to_end_leaves_no_half_done_job(tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    Image.new("RGB", (700, 500), "grey").save(large)
+    with running(tmp_path / "server") as server:
+        client = Client(server.url, verbose=False, download_files=tmp_path)
+        client.submit(handle_file(large), model="built-in", scale=8, api_name="/restore_image")
+        deadline = time.monotonic() + 60
+        while not server.jobs():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert server.jobs() == []
