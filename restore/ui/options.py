@@ -163,7 +163,7 @@ class UpscaleOptions:
         tile: Any,
     ) -> Chosen:
         """What the raw values of ``inputs`` stand for; raises ``SettingsError`` for what the page does not offer."""
-        if precision not in PRECISIONS:
+        if precision not in tuple(PRECISIONS):
             raise SettingsError(f"The precision is {precision!r}: choose one of {', '.join(PRECISIONS)}.")
         if tile not in range(0, LARGEST_TILE + 1, TILE_STEP):
             raise SettingsError(f"The tile is {tile!r}: choose from {TILE_STEP} to {LARGEST_TILE} pixels, or 0.")
