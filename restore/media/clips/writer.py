@@ -39,6 +39,9 @@ FORMATS = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "webm": "webm"}
 FINEST = 1_000_000
 """The most ticks a second that the track of a clip gets."""
 
+MOST_REORDERED = 32
+"""More frames than any encoder holds back to reorder them."""
+
 MPEG_TICKS = 90_000
 """Ticks a second where the source has none that fit."""
 
@@ -78,6 +81,7 @@ class ClipWriter:
         self._gap: int | None = None
         self._is_uneven = self._is_uneven_at_end = False
         self._packets = 0
+        self._delay = 0
         self._crowded = 0
 
     def __enter__(self) -> ClipWriter:
@@ -221,11 +225,12 @@ class ClipWriter:
 
     def _mux(self, packets: list[Packet[Any]]) -> None:
         assert self._output is not None
+        if packets and not self._packets:
+            self._delay = _delay(packets)
         for packet in packets:
             assert packet.pts is not None
             number = packet.pts
-            # x265 gives no decoding time for a clip of a single frame.
-            order = number if packet.dts is None else min(packet.dts, number)
+            order = min(self._packets - self._delay, number)
             ticks, duration = self._times[number]
             packet.stream, packet.time_base = self._video, self._base
             packet.pts, packet.duration = ticks, duration
@@ -300,6 +305,18 @@ class ClipWriter:
             yield
         except av.FFmpegError as error:
             raise unwritable(self.target, OSError(error.errno, error.strerror)) from error
+
+
+def _delay(packets: list[Packet[Any]]) -> int:
+    """By how many frames the encoder reorders: how long before the first frame is shown the first packet is decoded.
+
+    ``packets`` are the first that it returned. x265 makes up wild decoding times for clips of a few frames, all of
+    which it returns at once.
+    """
+    first = packets[0].dts
+    if first is not None and -MOST_REORDERED <= first <= 0:
+        return -first
+    return max(order - (packet.pts or 0) for order, packet in enumerate(packets))
 
 
 def track_time_base(plan: Plan) -> Fraction:
