@@ -232,6 +232,34 @@ def exchange(path: Path, old: bytes, new: bytes) -> Path:
     return path
 
 
+def with_message(path: Path, codec: str, payload: bytes) -> Path:
+    """Put ``payload``, registered user data by ITU-T T.35, before the first picture of a bare H.264 or HEVC stream."""
+    head, first = {"h264": (b"\x06", b"\0\0\1\x65"), "hevc": (b"\x4e\x01", b"\0\0\1\x28")}[codec]
+    body = head + bytes([4, len(payload)]) + payload + b"\x80"
+    protected = bytearray()
+    for byte in body:  # three bytes that look like the start of a unit are kept apart by a 3
+        if byte <= 3 and protected[-2:] == b"\0\0":
+            protected.append(3)
+        protected.append(byte)
+    data = path.read_bytes()
+    at = data.index(first)
+    path.write_bytes(data[:at] + b"\0\0\1" + bytes(protected) + data[at:])
+    return path
+
+
+def captions() -> bytes:
+    """The T.35 message of a frame with closed captions (ANSI/SCTE 128, CEA-708): one empty pair of CEA-608."""
+    return bytes.fromhex("b50031") + b"GA94" + bytes.fromhex("03 c1 ff fc 80 80 ff")
+
+
+def hdr10_plus() -> bytes:
+    """The T.35 message of a frame with HDR10+ data (SMPTE ST 2094-40): one window and no curve."""
+    fields = [(1, 2), (1000, 27), (0, 1), *[(5000, 17)] * 4, (0, 4), (0, 10), (0, 1), (0, 1), (0, 1)]
+    bits = "".join(f"{value:0{width}b}" for value, width in fields)
+    bits += "0" * (-len(bits) % 8)
+    return bytes.fromhex("b5003c00010401") + int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
 def _encoded(
     stream: VideoStream,
     frames: Sequence[Pixels],
