@@ -129,7 +129,8 @@ class VideoInfo:
     stored beside the pictures.
     ``hdr10_plus`` and ``dolby_vision`` say that there are data for each scene, which no stage keeps (content).
     ``scan`` says how the frames looked at are made (content) and ``field_order`` which field comes first (header, else
-    content), ``None`` where there are none. ``pulldown`` is true for film that is shown with fields repeated by flags.
+    content), ``None`` where there are none; ``marked`` is whether the interlaced frames say so themselves. ``pulldown``
+    is true for film that is shown with fields repeated by flags.
     ``captions`` and ``timecode`` say whether there are such in the pictures or beside them.
     """
 
@@ -163,6 +164,7 @@ class VideoInfo:
     dolby_vision: bool = False
     scan: Scan = "progressive"
     field_order: Literal["top", "bottom"] | None = None
+    marked: bool = False
     pulldown: bool = False
     captions: bool = False
     timecode: str | None = None

@@ -82,7 +82,7 @@ def probe(path: str | Path, settings: Settings | None = None) -> ClipInfo:
                 "write it anew with its real rate."
             )
         scan, order = _scan(container, stream, seen, video)
-        video = replace(video, scan=scan, field_order=order)
+        video = replace(video, scan=scan, field_order=order, marked=bool(seen.fields.marked))
         parameters = y4m_parameters(prefix)
         info = _clip(container, video, path.name)
         assumed = info.container in BARE or (bool(parameters) and parameters.get("F", "0:0").startswith("0:"))

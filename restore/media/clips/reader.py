@@ -108,8 +108,12 @@ class ClipReader:
 
     @property
     def layout(self) -> Layout:
-        """How the clip stores its frames, taken apart into planes."""
-        return layout_of(self.info.video.pixel_format)
+        """How the clip stores its frames, taken apart into planes, with the transparency that lies beside them."""
+        video = self.info.video
+        layout = layout_of(video.pixel_format)
+        if video.alpha and not layout.alpha:
+            return layout_of(layout.name.replace("yuv", "yuva"))
+        return layout
 
     @property
     def colour(self) -> ColourSpace:
@@ -134,7 +138,9 @@ class ClipReader:
         self.counts, self._stopped_by, self._whole = ReadCounts(), None, False
         with ExitStack() as opened:
             pictures = self._timed(opened)
-            deinterlacer = Deinterlacer(fields=self.deinterlace == "fields")
+            video = self.info.video
+            unmarked = video.scan == "interlaced" and not video.marked
+            deinterlacer = Deinterlacer(self.deinterlace == "fields", video.field_order, unmarked)
             if self.deinterlace != "off":
                 pictures = deinterlacer.pictures(pictures)
             for frame in self._converted(cut(pictures, self.start, self.end)):
