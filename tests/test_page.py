@@ -449,6 +449,7 @@ def test_nothing_is_cut_off_or_without_a_name(visit: Visit, locale: str, width: 
     for name in ("advanced", "tryout", "inventory"):
         unfold(page, name)
     page.locator("#run").click()
+    expect(page.locator("#status")).to_be_in_viewport()  # also on a phone, where it is far below
     page.locator("#download").wait_for(timeout=WORK_MILLISECONDS)
     page.locator("#tryout-run").click()
     page.locator("#tryout-grid .restore-cell").first.wait_for(timeout=WORK_MILLISECONDS)

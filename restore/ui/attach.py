@@ -35,6 +35,9 @@ Begin = Callable[..., tuple[Function, str]]
 class JobPanel(Protocol):
     """What shows one job: how it stands, then its result or what went wrong."""
 
+    status_id: str
+    """Which element says how things stand."""
+
     @property
     def components(self) -> list[Block]:
         """Everything that the other methods may change."""
@@ -114,7 +117,9 @@ def attach(
     # preprocess=False hands over an uploaded file as it came, checked to be an upload: otherwise ``gr.File`` leaves an
     # empty temporary file behind at every event and judges the picture by its suffix.
     begun = run.click(begin_job, inputs, [identity, *outputs], preprocess=False, concurrency_limit=None, **QUIET)
-    begun.success(None, identity, None, js=_WRITE_ADDRESS.replace("PARAMETER", parameter), **QUIET)
+    begun.success(
+        None, identity, None, js=_SHOW_JOB.replace("PARAMETER", parameter).replace("STATUS", panel.status_id), **QUIET
+    )
     begun.success(watch_job, identity, [identity, *outputs], **watching)
     stop.click(stop_job, identity, stop, queue=False, **QUIET)
     read = page.load(None, None, identity, js=_READ_ADDRESS.replace("PARAMETER", parameter), **QUIET)
@@ -132,10 +137,11 @@ def _standing(job: Job) -> str:
     return markup.progress(snapshot.stages, snapshot.seconds)
 
 
-_WRITE_ADDRESS = """(id) => {
+_SHOW_JOB = """(id) => {
   const url = new URL(location.href);
   url.searchParams.set("PARAMETER", id);
   history.replaceState(history.state, "", url);
+  document.getElementById("STATUS").scrollIntoView({ block: "nearest" }); // on a phone it is far below
 }"""
 
 _READ_ADDRESS = """() => new URLSearchParams(location.search).get("PARAMETER") ?? "" """

@@ -137,7 +137,7 @@ def _bar(stage: StageProgress) -> str:
     percent = int(100 * stage.position.fraction)
     title = _stage_title(stage.position)
     words = [*_count(stage.position), text("percent", percent=percent)]
-    if stage.seconds_left is not None and percent < 100:
+    if stage.seconds_left is not None and stage.seconds_left >= 1 and percent < 100:
         words.append(text("time_left", time=duration(stage.seconds_left)))
     state = joined(words, " · ", " · ")
     # A whole bar for each language, because a screen reader has no other way to read its words in the right one.

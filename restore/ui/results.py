@@ -42,9 +42,11 @@ class ResultPanel:
     It shows the jobs of the page and those of the API, which bring no pictures to look at.
     """
 
+    status_id = "status"
+
     def __init__(self, settings: Settings) -> None:
         self._hours = f"{settings.keep_seconds / HOUR:g}"
-        self._status = gr.HTML(markup.status(both("state.ready")), elem_id="status")
+        self._status = gr.HTML(markup.status(both("state.ready")), elem_id=self.status_id)
         self._viewer = before_after("viewer")
         self._reduced = gr.HTML(visible=False, elem_id="reduced")
         with gr.Row():

@@ -110,6 +110,8 @@ def model_names() -> list[str]:
 class TryoutPanel:
     """The components, made where it is called for; a ``JobPanel``."""
 
+    status_id = "tryout-status"
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         with gr.Accordion(label("tryout"), open=False, elem_id="tryout") as self._accordion:
@@ -136,7 +138,7 @@ class TryoutPanel:
                         self._stop = gr.Button(
                             label("stop"), variant="stop", interactive=False, min_width=100, elem_id="tryout-stop"
                         )
-            self._status = gr.HTML(visible=False, elem_id="tryout-status")
+            self._status = gr.HTML(visible=False, elem_id=self.status_id)
             self._grid = try_grid("tryout-grid")
 
     @property
