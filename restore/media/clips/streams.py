@@ -151,7 +151,7 @@ def plan_streams(source: InputContainer, picture: int, container: Container) -> 
                 passages.append(Passage(stream.index, what, "copy" if fits else "drop", why=why))
             case _:
                 # The timecode is reported with the picture.
-                if stream.codec_tag != "tmcd" and not _is_chapters(source, stream):
+                if "timecode" not in stream.metadata and not _is_chapters(source, stream):
                     passages.append(Passage(stream.index, what, "drop", why="data of this kind is not carried over"))
     return passages
 
@@ -637,7 +637,7 @@ def _is_cover(stream: Stream) -> bool:
 
 def _is_chapters(source: InputContainer, stream: Stream) -> bool:
     """Whether a stream of data is the list of chapters, as MP4 stores it a second time."""
-    return stream.type == "data" and stream.codec_tag == "text" and bool(source.chapters())
+    return stream.type == "data" and stream.name == "bin_data" and bool(source.chapters())
 
 
 def _time(packet: Packet[Any]) -> Fraction | None:
