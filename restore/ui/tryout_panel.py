@@ -173,9 +173,10 @@ class TryoutPanel:
         tryout = job.result()["tryout"]
         box = tryout["box"]
         words = both("tryout_finished", width=box["width"], height=box["height"], scale=f"{tryout['scale']:g}")
+        trials = sorted(tryout["trials"], key=lambda trial: trial["file"] is None)  # the pictures side by side
         cells = [
             Cell(None, both("trial_plain"), job.folder / tryout["plain"]),
-            *(_cell(trial, job.folder) for trial in tryout["trials"]),
+            *(_cell(trial, job.folder) for trial in trials),
         ]
         return {
             **self.standing(markup.status(words, kind="good")),
