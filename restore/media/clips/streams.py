@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Disposition, Stream
@@ -227,9 +228,11 @@ class CopiedStream:
         samples = getattr(context, "frame_size", 0)
         if self.source.type != "audio" or not samples or not self.source.time_base:
             return start
-        if self.due is not None and abs(self.due - start) <= self.source.time_base:
-            start = self.due
-        self.due = start + Fraction(samples, getattr(context, "sample_rate", 1))
+        length = Fraction(samples, getattr(context, "sample_rate", 1))
+        # Most sound begins with one packet for the codec to start up.
+        due = -length if self.due is None else self.due
+        start = due if abs(due - start) <= self.source.time_base else start
+        self.due = start + length
         return start
 
 
@@ -318,13 +321,12 @@ class OtherStreams:
     @property
     def earliest(self) -> Fraction:
         """The first time that is meant to be heard, or zero if that is not negative; before ``shift``."""
-        firsts: dict[int, Fraction] = {}
-        for packet in self._peeked:
-            time = _time(packet)
-            if time is not None and packet.stream.index in self._steady and self._wanted(packet, time):
-                firsts.setdefault(packet.stream.index, time - self._origin)
         return min(
-            (first for index, first in firsts.items() if not self._is_priming(self.source.streams[index], first)),
+            (
+                first
+                for index, first in self._firsts().items()
+                if not self._is_priming(self.source.streams[index], first)
+            ),
             default=Fraction(0),
         )
 
@@ -350,7 +352,10 @@ class OtherStreams:
                     output.add_attachment(name, stream.mimetype or "application/octet-stream", bytes(stream.data))
                     self.carried.append(entry.what)
                 case "copy":
-                    made = output.add_stream_from_template(stream, opaque=True)
+                    if self.container == "mkv" and _starts_up(stream, self._firsts().get(entry.index)):
+                        made = add_primed(output, stream)
+                    else:
+                        made = output.add_stream_from_template(stream, opaque=True)
                     self.label(stream, made)
                     self._carriers[entry.index] = CopiedStream(output, made, stream)
                     self.carried.append(f"{entry.what}, unchanged")
@@ -447,6 +452,15 @@ class OtherStreams:
             else:
                 self._peeked.append(packet)
 
+    def _firsts(self) -> dict[int, Fraction]:
+        """When each stream of sound begins, before ``shift``."""
+        firsts: dict[int, Fraction] = {}
+        for packet in self._peeked:
+            time = _time(packet)
+            if time is not None and packet.stream.index in self._steady:
+                firsts.setdefault(packet.stream.index, time - self._origin)
+        return firsts
+
     def _is_priming(self, stream: Stream, first: Fraction) -> bool:
         """Whether what begins before zero is left to the container, which marks it as not to be heard."""
         if first >= 0:
@@ -454,7 +468,8 @@ class OtherStreams:
         if self.container in ("mp4", "mov"):
             return first > -PRIMING or self.info.container == "mov"
         # Matroska says in its header how much is priming, which comes over from another Matroska file and from Opus.
-        return first > -PRIMING and (self.info.container == "matroska" or _name(stream) == "opus")
+        known = self.info.container == "matroska" or _name(stream) == "opus"
+        return (known and first > -PRIMING) or (self.container == "mkv" and _starts_up(stream, first))
 
     def _behind(self, time: Fraction) -> bool:
         """Whether there may be more packets, not yet read, that begin before ``time``."""
@@ -564,6 +579,21 @@ class OtherStreams:
         return options
 
 
+def add_primed(output: OutputContainer, source: Stream) -> Stream:
+    """Add a stream for the packets of ``source``, AAC, whose header says that its first packet is priming.
+
+    PyAV cannot say that of packets that are copied, but FFmpeg's encoder of AAC says it of its own. So the stream gets
+    an encoder, which never encodes anything, and the description of the source's packets.
+    """
+    assert isinstance(source, AudioStream)
+    made = output.add_stream("aac", rate=source.codec_context.sample_rate)
+    assert isinstance(made, AudioStream)
+    made.codec_context.layout = source.codec_context.layout
+    made.codec_context.open()
+    made.codec_context.extradata = source.codec_context.extradata
+    return made
+
+
 def beside_the_picture(info: ClipInfo) -> list[Dropped]:
     """What comes with the frames of a clip and does not survive their being made anew."""
     video = info.video
@@ -629,6 +659,13 @@ def _muxed(container: Container) -> frozenset[str]:
 def _name(stream: Stream) -> str:
     """FFmpeg's name of the codec, not of the decoder."""
     return stream.codec_context.codec.canonical_name if stream.codec_context is not None else ""
+
+
+def _starts_up(stream: Stream, first: Fraction | None) -> bool:
+    """Whether ``stream`` is AAC whose ``first`` time leaves room for one packet, with which most encoders start up."""
+    if not isinstance(stream, AudioStream) or _name(stream) != "aac" or stream.codec_context.frame_size != 1024:
+        return False
+    return first == Fraction(-1024, stream.codec_context.sample_rate)
 
 
 def _is_cover(stream: Stream) -> bool:

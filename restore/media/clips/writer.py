@@ -163,8 +163,8 @@ class ClipWriter:
         if early < 0:
             self._shift = -early
             self.notes.append(
-                f"The clip began {float(-early):.3f} s before zero, which players do not show; all of it was put off "
-                "by that much."
+                f"The clip, or its sound, begins {float(-early):.3f} s before zero, which this kind of file does not "
+                "have; all of it was put off by that much."
             )
         if self.others is not None:
             self.others.shift = self._shift
