@@ -42,7 +42,7 @@ def picture(index: int, width: int = 96, height: int = 64) -> Pixels:
     rows, columns = np.mgrid[:height, :width]
     ground = 90 + 40 * np.sin(rows / 5.0) + 40 * np.cos(columns / 7.0)
     pixels = np.stack([ground, np.roll(ground, 9, axis=1), 200 - ground], axis=-1)
-    side = max(4, height // 3)
+    side = max(4, min(width, height) // 3)
     left, top = (7 * index) % max(1, width - side), (3 * index) % max(1, height - side)
     pixels[top : top + side, left : left + side] = (240, 230, 60)
     return pixels.astype(np.uint8)

@@ -1,8 +1,10 @@
-"""Whether frames are whole pictures or two fields woven together, judged by FFmpeg's ``idet`` on a sample of them.
+"""Whether frames are whole pictures or two fields woven together, judged by a sample of them.
 
-``idet`` compares the lines of a frame with those of its neighbours in time: fields taken one after the other fit better
-into another frame than into their own. It also says which fields merely repeat the frame before, which is how film was
-brought to 30 frames per second (3:2 pulldown: one field repeated in five frames, of either kind in turn).
+Two things are looked at. Where something moves, the lines of a woven frame differ more from the lines next to them,
+which belong to the other field, than from those one further; in a whole picture it is the other way round. And FFmpeg's
+``idet`` compares the fields of frames that follow each other: it tells which field comes first, and which fields merely
+repeat the frame before, which is how film was brought to 30 frames per second (3:2 pulldown: one field repeated in five
+frames, of either kind in turn).
 """
 
 from __future__ import annotations
@@ -12,18 +14,31 @@ from dataclasses import dataclass
 from typing import Literal
 
 import av
+import numpy as np
 from av.filter import Graph
 from av.filter.context import FilterContext
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
 from restore.media.clips.facts import Scan
 
 Order = Literal["top", "bottom"]
 
 ENOUGH = 8
-"""Frames that have to be seen before their look counts against what they are marked as."""
+"""Frames that have to be seen moving before their look counts against what they are marked as."""
+
+MOVED = 25
+"""By how many of 255 levels a sample has to change from one frame to the next to count as moving."""
+
+LEAST_MOVING = 0.002
+"""The share of samples that have to move for a frame to tell anything."""
+
+COMBED = 1.1
+"""How much more neighbouring lines have to differ than every other line does. Of whole pictures that were measured none
+was above 0.8, of woven ones none below 1.1; noise alone gives 1."""
 
 _CYCLE = 5
+_COLUMNS = 4
 _SMALLEST = 16
 
 FEWEST_LINES = 400
@@ -32,33 +47,30 @@ FEWEST_LINES = 400
 
 @dataclass(frozen=True)
 class FieldFacts:
-    """Of ``frames`` looked at, with ``lines`` each: how many are ``marked`` as interlaced, how many look like it with
-    their ``top`` or their ``bottom`` field first, how many look ``progressive`` (the others leave it open), and whether
-    they are ``telecined``."""
+    """Of ``frames`` looked at, with ``lines`` each: how many are ``marked`` as interlaced, how many ``combed`` and how
+    many ``whole`` among those in which something moves, in how many ``top`` or ``bottom`` seems to come first, and
+    whether they are ``telecined``."""
 
     lines: int = 0
     frames: int = 0
     marked: int = 0
+    combed: int = 0
+    whole: int = 0
     top: int = 0
     bottom: int = 0
-    progressive: int = 0
     telecined: bool = False
-
-    @property
-    def combed(self) -> int:
-        return self.top + self.bottom
 
     @property
     def scan(self) -> Scan:
         """What the frames are taken for: telecined where the pattern is there, else what most are marked as.
 
-        Frames that are not marked but nearly all look interlaced, with the same field first, are taken to be it.
+        Frames that are not marked, but of which nearly all that move are combed, are taken to be interlaced.
         """
         if self.telecined:
             return "telecined"
         if self.marked:
             return "interlaced" if 2 * self.marked >= self.frames else "mixed"
-        if self.lines >= FEWEST_LINES and self.frames >= ENOUGH and max(self.top, self.bottom) >= 0.8 * self.frames:
+        if self.lines >= FEWEST_LINES and self.combed >= max(ENOUGH, 0.8 * (self.combed + self.whole)):
             return "interlaced"
         return "progressive"
 
@@ -75,9 +87,10 @@ class FieldFacts:
             max(self.lines, other.lines),
             self.frames + other.frames,
             self.marked + other.marked,
+            self.combed + other.combed,
+            self.whole + other.whole,
             self.top + other.top,
             self.bottom + other.bottom,
-            self.progressive + other.progressive,
             self.telecined or other.telecined,
         )
 
@@ -92,6 +105,9 @@ class FieldDetector:
         self._shape: tuple[int, int, str] | None = None
         self._frames = 0
         self._marked = 0
+        self._combed = 0
+        self._whole = 0
+        self._before: NDArray[np.int16] | None = None
         self._looks: Counter[str] = Counter()
         self._repeats: list[str] = []
 
@@ -106,6 +122,7 @@ class FieldDetector:
             self._shape = shape
             self._open(frame)
         if shape == self._shape and self._source is not None:
+            self._compare_lines(frame)
             self._source.push(frame)
             self._drain()
 
@@ -117,14 +134,16 @@ class FieldDetector:
             self._shape[1] if self._shape else 0,
             self._frames,
             self._marked,
+            self._combed,
+            self._whole,
             self._looks["tff"],
             self._looks["bff"],
-            self._looks["progressive"],
             _is_telecined(self._repeats),
         )
 
     def _open(self, frame: VideoFrame) -> None:
         graph = Graph()
+        graph.threads = 1
         # The times and the shape of pixels make no difference to what is looked for.
         self._source = graph.add(
             "buffer", f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/25"
@@ -135,6 +154,22 @@ class FieldDetector:
         judge.link_to(self._sink)
         graph.configure()
         self._graph = graph
+
+    def _compare_lines(self, frame: VideoFrame) -> None:
+        # Every fourth column tells as much in a quarter of the time.
+        lines = frame.to_ndarray(format="gray")[:, ::_COLUMNS].astype(np.int16)
+        before, self._before = self._before, lines
+        if before is None:
+            return
+        moving = (np.abs(lines - before) > MOVED)[1:-1]
+        if np.count_nonzero(moving) < LEAST_MOVING * moving.size:
+            return
+        neighbours = int(np.abs(lines[1:-1] - lines[:-2])[moving].sum(dtype=np.int64))
+        field = int(np.abs(lines[2:] - lines[:-2])[moving].sum(dtype=np.int64))
+        if neighbours > COMBED * field:
+            self._combed += 1
+        else:
+            self._whole += 1
 
     def _drain(self) -> None:
         assert self._sink is not None

@@ -86,7 +86,7 @@ def probe(path: str | Path, settings: Settings | None = None) -> ClipInfo:
         parameters = y4m_parameters(prefix)
         info = _clip(container, video, path.name)
         assumed = info.container in BARE or (bool(parameters) and parameters.get("F", "0:0").startswith("0:"))
-        claim = Claim(stream.frames, _beyond_the_end(container, stream), _stream_duration(stream))
+        claim = Claim(stream.frames, _beyond_the_end(container, stream), _stream_duration(stream, container))
         return replace(info, warnings=tuple(remarks(info, seen, claim, rate_is_assumed=assumed)))
 
 
@@ -215,7 +215,7 @@ def _duration(
         end = last if seen.end is None else seen.end
         # Some containers, FLV among them, do not say how long the last frame lasts.
         return (end - first) * time_base + (1 / pace.rate if end == last else 0), "counted"
-    claimed = _stream_duration(stream)
+    claimed = _stream_duration(stream, container)
     if claimed:
         return claimed, "header"
     if container.duration and container.duration > 0:
@@ -257,8 +257,10 @@ def _scan(
 
 
 def _clip(container: InputContainer, video: VideoInfo, name: str) -> ClipInfo:
-    audio = tuple(_audio(stream) for stream in container.streams.audio if stream.codec_context is not None)
-    subtitles = tuple(_subtitle(stream) for stream in container.streams.subtitles if stream.codec_context is not None)
+    audio = tuple(_audio(stream, container) for stream in container.streams.audio if stream.codec_context is not None)
+    subtitles = tuple(
+        _subtitle(stream, container) for stream in container.streams.subtitles if stream.codec_context is not None
+    )
     attachments = tuple(_attachment(stream) for stream in container.streams if isinstance(stream, AttachmentStream))
     timed: tuple[VideoInfo | AudioInfo | SubtitleInfo, ...] = (video, *audio, *subtitles)
     listed = {*(stream.index for stream in timed), *(attachment.index for attachment in attachments)}
@@ -288,7 +290,7 @@ def _clip(container: InputContainer, video: VideoInfo, name: str) -> ClipInfo:
     )
 
 
-def _audio(stream: AudioStream) -> AudioInfo:
+def _audio(stream: AudioStream, container: InputContainer) -> AudioInfo:
     codec = stream.codec_context.codec.canonical_name
     pcm = re.match(r"pcm_[a-z]+?(\d+)", codec)
     return AudioInfo(
@@ -304,12 +306,12 @@ def _audio(stream: AudioStream) -> AudioInfo:
         title=stream.metadata.get("title"),
         dispositions=_dispositions(stream),
         start=_seconds(stream.start_time, stream.time_base),
-        duration=_stream_duration(stream),
+        duration=_stream_duration(stream, container),
         metadata=dict(stream.metadata),
     )
 
 
-def _subtitle(stream: SubtitleStream) -> SubtitleInfo:
+def _subtitle(stream: SubtitleStream, container: InputContainer) -> SubtitleInfo:
     codec = stream.codec_context.codec
     return SubtitleInfo(
         index=stream.index,
@@ -319,7 +321,7 @@ def _subtitle(stream: SubtitleStream) -> SubtitleInfo:
         title=stream.metadata.get("title"),
         dispositions=_dispositions(stream),
         start=_seconds(stream.start_time, stream.time_base),
-        duration=_stream_duration(stream),
+        duration=_stream_duration(stream, container),
         metadata=dict(stream.metadata),
     )
 
@@ -375,10 +377,16 @@ def _timecode(container: InputContainer) -> str | None:
     return None
 
 
-def _stream_duration(stream: Stream) -> Fraction | None:
+def _stream_duration(stream: Stream, container: InputContainer) -> Fraction | None:
     if stream.duration and stream.duration > 0 and stream.time_base:
         return stream.duration * stream.time_base
-    return _tagged_duration(stream.metadata)
+    tagged = _tagged_duration(stream.metadata)
+    if tagged and container.duration and container.duration > 0:
+        # Some programs write the end of the stream there.
+        start = _seconds(stream.start_time, stream.time_base) or Fraction(0)
+        rest = Fraction(container.duration, av.time_base) - start
+        return min(tagged, rest) if rest > 0 else tagged
+    return tagged
 
 
 def _tagged_duration(metadata: Mapping[str, str]) -> Fraction | None:

@@ -22,6 +22,9 @@ COMMON = tuple(
 _FINE = 8
 """How many ticks a frame must last for a jitter of one or two of them to be rounding and not a rate that varies."""
 
+_COARSEST = Fraction(12, 5)
+"""How many ticks a frame must last for rounding to be told from a frame that is missing."""
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -54,9 +57,16 @@ def pace_of(times: Sequence[int], time_base: Fraction, claims: Iterable[Fraction
 
 
 def _keeps(times: Sequence[int], length: Fraction, within: int = 1) -> bool:
-    """Whether each of ``times`` lies less than ``within`` ticks from where frames of ``length`` ticks would put it."""
+    """Whether each of ``times`` lies less than ``within`` ticks from where frames of ``length`` ticks would put it.
+
+    A few whole ticks need no rounding, so with them it has to lie there exactly.
+    """
     first = times[0]
     top, bottom = length.numerator, length.denominator
+    if bottom == 1 and length < _FINE:
+        return all(time - first == index * top for index, time in enumerate(times))
+    if length < _COARSEST:
+        return False
     return all(abs((time - first) * bottom - index * top) < within * bottom for index, time in enumerate(times))
 
 

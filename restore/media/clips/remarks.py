@@ -100,7 +100,7 @@ def _scan(video: VideoInfo, seen: Survey) -> Iterator[str]:
         )
     elif video.scan == "interlaced" and not fields.marked:
         yield "The picture is not marked as interlaced but looks like it: its two fields show different moments."
-    elif video.scan == "interlaced" and fields.progressive >= ENOUGH and not fields.combed:
+    elif video.scan == "interlaced" and fields.whole >= ENOUGH and not fields.combed:
         yield (
             "The picture is marked as interlaced, but none of the frames looked at shows it: if it moves and you see "
             "no combs, leave deinterlacing off, which keeps more detail."

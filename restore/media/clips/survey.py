@@ -24,6 +24,9 @@ MAX_PACKETS = 20_000
 MAX_BYTES = 64 * 2**20
 MAX_FRAMES = 30
 MAX_PIXELS = 64_000_000
+MAX_MESSAGES = 8
+"""Frames whose side data are looked at."""
+
 MAX_ATTEMPTS = 600
 """Packets given to the decoder before it counts as one that makes nothing of them."""
 
@@ -166,6 +169,17 @@ def _note_frame(seen: Survey, frame: VideoFrame) -> None:
     size = frame.width, frame.height
     if size not in seen.sizes:
         seen.sizes.append(size)
+    seen.transparent = seen.transparent or _is_transparent(frame)
+    if seen.frames > MAX_MESSAGES:
+        return
+    placement = _note_messages(seen, frame)
+    if seen.first is None:
+        seen.first = FirstFrame(*size, frame.format.name, _colour(frame), placement)
+        seen.timecode = _timecode(frame)
+
+
+def _note_messages(seen: Survey, frame: VideoFrame) -> Placement:
+    """Note what comes beside the picture; returns how it is to be placed."""
     placement = from_rotation(frame.rotation)
     for data in _side_data(frame):
         kind = data.type
@@ -181,21 +195,26 @@ def _note_frame(seen: Survey, frame: VideoFrame) -> None:
             seen.hdr10_plus = True
         elif kind in _DOLBY_VISION:
             seen.dolby_vision = True
-    timecode = frame.metadata.get("timecode")
-    # MPEG-2 has one in every group of pictures, mostly without meaning.
-    if timecode and timecode.strip("0:;.") and seen.timecode is None and seen.frames == 1:
-        seen.timecode = timecode
-    seen.transparent = seen.transparent or _is_transparent(frame)
-    if seen.first is None:
-        seen.first = FirstFrame(*size, frame.format.name, _colour(frame), placement)
+    return placement
 
 
 def _side_data(frame: VideoFrame) -> list[SideData]:
     try:
+        # A frame that was asked for its side data is only freed by the collector of cycles, so a tiny copy is asked.
+        tiny = frame.reformat(width=16, height=16, format="gray")
         # PyAV declares the type of one entry as that of all of them.
-        return list(cast("Iterable[SideData]", frame.side_data))
-    except ValueError:  # PyAV gives none at all where one is of a kind that it has no name for
+        return list(cast("Iterable[SideData]", tiny.side_data))
+    except (av.FFmpegError, ValueError):  # PyAV gives none at all where one is of a kind that it has no name for
         return []
+
+
+def _timecode(frame: VideoFrame) -> str | None:
+    try:
+        timecode = frame.metadata.get("timecode")
+    except UnicodeDecodeError:
+        return None
+    # MPEG-2 has one in every group of pictures, mostly without meaning.
+    return timecode if timecode and timecode.strip("0:;.") else None
 
 
 def _mastering(data: bytes) -> MasteringDisplay | None:

@@ -33,14 +33,14 @@ _ALPHA_FLAG = 0x10
 def probe(path: Path, settings: Settings) -> ClipInfo:
     """The facts of the animated WebP at ``path``. Only its first frame is decoded.
 
-    Raises ``InputError`` if it is broken or has no frames, ``LimitError`` if it is larger than ``settings`` allow.
+    Raises ``InputError`` if it is broken, cut off or without frames, ``LimitError`` if it is larger than ``settings``
+    allow.
     """
     with open_source(path, settings) as file:
-        file.seek(0, 2)
-        size = file.tell()
+        size = file.seek(0, 2)
         width, height, alpha = _canvas(file)
         check_pixels(width, height, path.name, settings)
-        steps, promised_end = _steps(file)
+        steps = _steps(file)
         if not steps:
             raise InputError(f"{path.name} holds no frames: it is empty or was cut off.")
         _check_first_frame(file, path.name)
@@ -64,14 +64,13 @@ def probe(path: Path, settings: Settings) -> ClipInfo:
         frames_from="counted",
         colour=ColourTags(matrix=0, primaries=1, transfer=13, full_range=True),
     )
-    cut = ("The file was cut off: the frames that are there can be restored.",) if promised_end > size else ()
-    return ClipInfo(name=path.name, container=CONTAINER, size=size, video=video, duration=duration, warnings=cut)
+    return ClipInfo(name=path.name, container=CONTAINER, size=size, video=video, duration=duration)
 
 
 def frame_durations(path: Path, settings: Settings) -> list[int]:
     """How long each frame of the animated WebP at ``path`` is shown, in milliseconds."""
     with open_source(path, settings) as file:
-        return _steps(file)[0]
+        return _steps(file)
 
 
 def _canvas(file: BinaryIO) -> tuple[int, int, bool]:
@@ -82,22 +81,18 @@ def _canvas(file: BinaryIO) -> tuple[int, int, bool]:
     return width, height, bool(header[:1] and header[0] & _ALPHA_FLAG)
 
 
-def _steps(file: BinaryIO) -> tuple[list[int], int]:
-    """How long each frame that is whole is shown, in milliseconds, and where the file says that it ends."""
-    file.seek(0, 2)
-    size = file.tell()
-    file.seek(4)
-    end = 8 + int.from_bytes(file.read(4), "little")
+def _steps(file: BinaryIO) -> list[int]:
+    """How long each frame is shown, in milliseconds."""
     steps = []
-    for kind, start, length in _chunks(file):
-        if kind == b"ANMF" and start + length <= size:
+    for kind, start in _chunks(file):
+        if kind == b"ANMF":
             file.seek(start + 12)
             steps.append(int.from_bytes(file.read(3), "little") or INSTEAD_OF_ZERO)
-    return steps, end
+    return steps
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """The kind, the place of the content and its length, of each chunk."""
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """The kind and the place of the content of each chunk."""
     position = 12
     for _ in range(_MAX_CHUNKS):
         file.seek(position)
@@ -105,7 +100,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
         if len(header) < 8:
             return
         length = int.from_bytes(header[4:], "little")
-        yield header[:4], position + 8, length
+        yield header[:4], position + 8
         position += 8 + length + length % 2
 
 
@@ -115,4 +110,4 @@ def _check_first_frame(file: BinaryIO, name: str) -> None:
         with Image.open(file, formats=("WEBP",)) as picture:
             picture.load()
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name} is broken and no frame of it can be decoded: get a whole copy of it.") from error
+        raise InputError(f"{name} is broken or cut off and cannot be decoded: get a whole copy of it.") from error
