@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -53,7 +53,7 @@ class ClipWriter:
     Use it as a context: leaving it in the ordinary way finishes the file, leaving it by an exception drops the encoder
     with all it holds and leaves nothing behind. ``others`` are the sound and all else, if any; ``words`` is metadata to
     add. Frames come on the source's clock, ``others.start`` or ``start`` becomes zero; a beginning before that is put
-    off to zero for all streams alike, with a note.
+    off to zero for all streams alike, with a note. ``check`` is called for every packet, and may raise to stop.
 
     ``carried``, ``dropped`` and ``notes`` say what became of the source, once the context has been left. Raises
     ``OutputError`` when the file cannot be written.
@@ -64,6 +64,7 @@ class ClipWriter:
     others: OtherStreams | None = None
     start: Fraction = Fraction(0)
     words: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[[], None] = lambda: None
     carried: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -85,7 +86,7 @@ class ClipWriter:
         self._crowded = 0
 
     def __enter__(self) -> ClipWriter:
-        with self._words():
+        with self._in_words():
             self._temporary = self._stack.enter_context(replacing(self.target))
         return self
 
@@ -97,13 +98,13 @@ class ClipWriter:
             self._stack.__exit__(kind, error, trace)
             return
         try:
-            with self._words():
+            with self._in_words():
                 self._finish()
         except BaseException as late:
             self._drop()
             self._stack.__exit__(type(late), late, late.__traceback__)
             raise
-        with self._words():
+        with self._in_words():
             self._stack.close()
         if self.others is not None:
             self.others.save_beside(self.target)
@@ -118,7 +119,7 @@ class ClipWriter:
         """
         if (frame.width, frame.height) != (self.plan.picture.width, self.plan.picture.height):
             raise ValueError(f"a frame of {frame.width} x {frame.height} in a clip of another size")
-        with self._words():
+        with self._in_words():
             if self._output is None:
                 self._open(frame.pts)
             filled = self._fill(frame)
@@ -221,13 +222,15 @@ class ClipWriter:
         # keeps a length of its own only if it is decoded last, which a key frame is.
         alone = is_last and (self._is_uneven or self._is_uneven_at_end) and self.plan.codec in ("h264", "hevc")
         frame.pict_type = PictureType.I if alone else PictureType.NONE
-        self._mux(self._video.encode(frame))
+        self._mux(self._video.encode_lazy(frame))
 
-    def _mux(self, packets: list[Packet[Any]]) -> None:
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
         assert self._output is not None
-        if packets and not self._packets:
+        if not self._packets:
+            packets = list(packets)
             self._delay = _delay(packets)
         for packet in packets:
+            self.check()
             assert packet.pts is not None
             number = packet.pts
             order = min(self._packets - self._delay, number)
@@ -252,7 +255,7 @@ class ClipWriter:
         if self._held is None or self._output is None:
             raise InputError("There is no frame to write: the clip, or the part asked for, has none.")
         self._encode(self._held, is_last=True)
-        self._mux(self._video.encode(None))
+        self._mux(self._video.encode_lazy(None))
         if self._packets != self.frames:
             raise OutputError(
                 f"{self.target.name} cannot be written: the encoder returned {self._packets} of {self.frames} frames; "
@@ -299,7 +302,7 @@ class ClipWriter:
         self._held = self._filled = None
 
     @contextlib.contextmanager
-    def _words(self) -> Iterator[None]:
+    def _in_words(self) -> Iterator[None]:
         """Errors of FFmpeg's as those of this package."""
         try:
             yield
@@ -313,10 +316,10 @@ def _delay(packets: list[Packet[Any]]) -> int:
     ``packets`` are the first that it returned. x265 makes up wild decoding times for clips of a few frames, all of
     which it returns at once.
     """
-    first = packets[0].dts
+    first = packets[0].dts if packets else None
     if first is not None and -MOST_REORDERED <= first <= 0:
         return -first
-    return max(order - (packet.pts or 0) for order, packet in enumerate(packets))
+    return max((order - (packet.pts or 0) for order, packet in enumerate(packets)), default=0)
 
 
 def track_time_base(plan: Plan) -> Fraction:
