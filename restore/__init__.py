@@ -29,6 +29,9 @@ from restore.settings import Settings, load_settings
 from restore.version import __version__
 
 if TYPE_CHECKING:
+    from restore.clip_pipeline import restore_frames, restore_video
+    from restore.frame import Frame
+    from restore.media.clips.encoders import Encoding
     from restore.media.clips.probe import probe
     from restore.pipeline import restore_image
     from restore.stages import Upscale, parse_steps, recipe
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BusyError",
     "Cancelled",
+    "Encoding",
+    "Frame",
     "InputError",
     "LimitError",
     "OutputError",
@@ -53,10 +58,16 @@ __all__ = [
     "parse_steps",
     "probe",
     "recipe",
+    "restore_frames",
     "restore_image",
+    "restore_video",
 ]
 
 _LAZY = {
+    "Encoding": "restore.media.clips.encoders",
+    "Frame": "restore.frame",
+    "restore_frames": "restore.clip_pipeline",
+    "restore_video": "restore.clip_pipeline",
     "restore_image": "restore.pipeline",
     "Upscale": "restore.stages",
     "parse_steps": "restore.stages",

@@ -92,7 +92,7 @@ def restore_pixels(
 
     Raises ``RestoreError`` kinds, ``ResourceError`` among them where the memory does not suffice.
     """
-    with _memory_in_words():
+    with memory_in_words("this picture"):
         frame, reports = run_chain(stages, _to_frame(image, with_fill=bool(stages)), engine)
         engine.progress.check()
         return _to_image(frame, image), reports
@@ -115,9 +115,9 @@ def restore_image(
     ``progress`` raises; ``progress`` can stop it. ``run_chain`` may take the work on the pixels elsewhere.
     """
     began = time.monotonic()
-    source, target = _path("source", source), _path("target", target)
-    settings = _given("settings", settings, Settings) or load_settings()
-    engine = Engine.start(settings, _given("progress", progress, Progress) or Progress())
+    source, target = path_of("source", source), path_of("target", target)
+    settings = given("settings", settings, Settings) or load_settings()
+    engine = Engine.start(settings, given("progress", progress, Progress) or Progress())
     stages = parse_steps(steps)
 
     info = probe_image(source, settings)
@@ -145,13 +145,14 @@ def restore_image(
     )
 
 
-def _path(name: str, value: object) -> Path:
+def path_of(name: str, value: object) -> Path:
+    """``value`` as a path; raises ``SettingsError`` for what is none."""
     if not isinstance(value, str | Path):
         raise SettingsError(f"The {name} is {value!r}: give the path of a file as text or as a pathlib.Path.")
     return Path(value)
 
 
-def _given(name: str, value: object, kind: type[T]) -> T | None:
+def given(name: str, value: object, kind: type[T]) -> T | None:
     """``value`` if it is of this kind or ``None``; raises ``SettingsError`` for anything else."""
     if value is None or isinstance(value, kind):
         return value
@@ -180,15 +181,15 @@ def _check_memory(sizes: Sequence[tuple[int, int]], engine: Engine) -> None:
 
 
 @contextmanager
-def _memory_in_words() -> Iterator[None]:
-    """Turn every way in which memory runs out into the one error that says so."""
+def memory_in_words(what: str) -> Iterator[None]:
+    """Turn every way in which memory runs out during the work on ``what`` into the one error that says so."""
     try:
         yield
     except Exception as error:
         if isinstance(error, RestoreError) or not memory.is_out_of_memory(error):
             raise
         raise ResourceError(
-            "There is not enough memory for this picture: choose a smaller scale or target, or close other programs."
+            f"There is not enough memory for {what}: choose a smaller scale or target, or close other programs."
         ) from error
 
 
@@ -207,8 +208,8 @@ def _to_image(frame: Frame, source: Image) -> Image:
     """The picture as files want it: the depth of the source, grey if the source was grey, and what came with it."""
     pixels = frame.pixels.mean(dim=0, keepdim=True) if source.pixels.shape[2] == 1 else frame.pixels
     return Image(
-        pixels=_to_integers(pixels.permute(1, 2, 0), source.pixels.dtype),
-        alpha=None if frame.alpha is None else _to_integers(frame.alpha, source.pixels.dtype),
+        pixels=to_integers(pixels.permute(1, 2, 0), source.pixels.dtype),
+        alpha=None if frame.alpha is None else to_integers(frame.alpha, source.pixels.dtype),
         format=source.format,
         icc_profile=source.icc_profile,
         exif=source.exif,
@@ -217,7 +218,7 @@ def _to_image(frame: Frame, source: Image) -> Image:
     )
 
 
-def _to_integers(values: torch.Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
+def to_integers(values: torch.Tensor, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Values in [0, 1] as the nearest integers of ``dtype``, in the memory order of an image file.
 
     Some rows at a time, so that no second copy of the whole picture in float32 is needed.

@@ -7,8 +7,9 @@ their own way. ``Progress()`` with no listener is the silent one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from restore.errors import Cancelled
 
@@ -19,6 +20,9 @@ class Position:
 
     The unit is ``"bytes"`` during a download and ``"tiles"`` while a network runs over a picture; ``done`` is then 2.4
     in the middle of the third tile. ``total`` may change on the way, but ``fraction`` never goes back.
+
+    The parts of the work on a clip run side by side, from ``"decode"`` over its stages to ``"encode"``, and their
+    positions come in turn. The unit is ``"frames"`` then, and ``total`` 0 while nobody knows how many there are.
     """
 
     stage: str
@@ -61,16 +65,28 @@ class Progress:
 
         It has the same listener and the same request to stop; its stages are numbered as parts of the whole.
         """
-        shared = Progress(self._listener)
-        shared._cancelled = self._cancelled
+        shared = self.heard_by(self._listener)
         shared._place = self._place[0] * parts + number, self._place[1] * parts
         return shared
+
+    def heard_by(self, listener: Listener | None) -> Progress:
+        """A progress with another listener and the same request to stop."""
+        heard = Progress(listener)
+        heard._cancelled = self._cancelled
+        return heard
 
     def advance(self, done: float, total: float, unit: str) -> None:
         """Say that ``done`` of ``total`` ``unit``s of this stage are finished; raises ``Cancelled`` if asked to."""
         self.check()
         if self._listener is not None:
             self._listener(Position(*self._stage, done=done, total=total, unit=unit))
+
+    def report(self, position: Position) -> None:
+        """Report the ``position`` of one of several stages that run side by side, whether to stop or not."""
+        if self._listener is not None:
+            number, parts = self._place
+            stages = position.stages
+            self._listener(replace(position, index=number * stages + position.index, stages=parts * stages))
 
     def cancel(self) -> None:
         """Ask the work to stop as soon as it can."""
@@ -124,3 +140,59 @@ class Meter:
         done = max(sum(part.done for part in self.parts), self._fraction * total)
         self._fraction = done / total
         self.progress.advance(done, total, self.unit)
+
+
+FRAMES = "frames"
+SHOW_SECONDS = 0.1
+"""How often the positions of a clip are reported at most."""
+
+
+class ClipProgress:
+    """Progress of the parts of the work on a clip, which run side by side and are called ``names``.
+
+    ``done`` counts the frames of each part, and may be written by the thread that does the part; the listener is called
+    by ``tick`` alone. ``total`` is how many frames are expected, 0 where nobody knows.
+    """
+
+    def __init__(self, progress: Progress, names: Sequence[str], total: int) -> None:
+        self.progress, self.names, self.total = progress, names, total
+        self.done = [0.0] * len(self.names)
+        self._shown: list[tuple[float, float] | None] = [None] * len(self.names)
+        self._next = 0.0
+
+    def of_part(self, part: int) -> Progress:
+        """The progress to give to a stage that is part number ``part``: of what it reports, the fraction counts as
+        that of the frame that it has in work.
+        """
+
+        def within(position: Position) -> None:
+            self.tick(part, position.fraction)
+
+        return self.progress.heard_by(within)
+
+    def tick(self, part: int = 0, begun: float = 0.0) -> None:
+        """Report what has changed, if the last report is a while ago; raises ``Cancelled`` if asked to stop.
+
+        ``begun`` is how much is done of the frame that ``part`` has in work.
+        """
+        self.progress.check()
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + SHOW_SECONDS
+            self._show(part, begun)
+
+    def finish(self) -> None:
+        """Report that all parts are done, however many frames were expected; nothing can be stopped any more."""
+        for index, count in enumerate(self.done):
+            self._report(index, count, count)
+
+    def _show(self, part: int, begun: float) -> None:
+        counts = [count + (begun if index == part else 0.0) for index, count in enumerate(self.done)]
+        total = max(self.total, *counts) if self.total else 0.0
+        for index, count in enumerate(counts):
+            before = self._shown[index]
+            self._report(index, count if before is None else max(before[0], count), total)
+
+    def _report(self, index: int, done: float, total: float) -> None:
+        if self._shown[index] != (done, total):
+            self._shown[index] = done, total
+            self.progress.report(Position(self.names[index], index, len(self.names), done, total, FRAMES))

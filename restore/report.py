@@ -56,8 +56,39 @@ class StageReport:
 
 
 @dataclass(frozen=True)
+class ClipReport:
+    """What a clip was and what became of it; fractions are written as "30000/1001".
+
+    ``source`` is what ``probe`` found, ``start`` and ``end`` are the part that was cut out and ``cuts`` the times at
+    which a new shot begins, in seconds from the beginning of the source. ``frames`` were written; ``read`` counts those
+    that were decoded, and what was special about them; ``reused`` those that were not computed, because they are
+    exactly like the one before. ``encoder`` are the settings that FFmpeg's encoder got. ``seconds`` says how long
+    decoding and encoding took, at the same time as the stages. ``notes`` are sentences for the user.
+    """
+
+    source: Mapping[str, Any]
+    codec: str
+    container: str
+    pixel_format: str
+    encoder: Mapping[str, str]
+    frame_rate: str
+    time_base: str
+    frames: int
+    reused: int
+    read: Mapping[str, int]
+    seconds: Mapping[str, float]
+    start: str | None = None
+    end: str | None = None
+    cuts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
-    """What happened to one source. Sizes are ``(width, height)`` in pixels, times in seconds."""
+    """What happened to one source. Sizes are ``(width, height)`` in pixels, times in seconds.
+
+    ``clip`` is there for clips alone.
+    """
 
     version: str
     source: str
@@ -70,10 +101,13 @@ class Report:
     carried: tuple[str, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     warnings: tuple[str, ...] = field(default=())
+    clip: ClipReport | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers, ready for JSON."""
         data = asdict(self)
+        if self.clip is None:
+            del data["clip"]
         for stage, row in zip(self.stages, data["stages"], strict=True):
             row["frames_per_second"] = round(stage.frames_per_second, 3)
         return data

@@ -15,6 +15,7 @@ from restore.errors import SettingsError
 
 MEGA = 1_000_000
 MEBI = 2**20
+MINUTE = 60
 HOUR = 3600
 
 
@@ -25,6 +26,9 @@ class Settings:
     max_file_bytes: int = 256 * MEBI
     max_input_pixels: int = 80 * MEGA
     max_output_pixels: int = 300 * MEGA
+    max_clip_bytes: int = 20_000 * MEBI
+    max_clip_seconds: int = 3 * HOUR
+    min_free_bytes: int = 1000 * MEBI
     memory_bytes: int | None = None
     device: str = "auto"
     precision: str = "auto"
@@ -38,9 +42,12 @@ class Settings:
 
 
 VARIABLES: Mapping[str, str] = {
-    "RESTORE_MAX_FILE_MB": "largest file that is opened, in MiB (256)",
-    "RESTORE_MAX_INPUT_MEGAPIXELS": "largest picture that is decoded, in millions of pixels (80)",
-    "RESTORE_MAX_OUTPUT_MEGAPIXELS": "largest picture that is made, in millions of pixels (300)",
+    "RESTORE_MAX_FILE_MB": "largest picture file that is opened, in MiB (256)",
+    "RESTORE_MAX_INPUT_MEGAPIXELS": "largest picture, or frame of a clip, that is decoded, in millions of pixels (80)",
+    "RESTORE_MAX_OUTPUT_MEGAPIXELS": "largest picture or frame that is made, in millions of pixels (300)",
+    "RESTORE_MAX_CLIP_MB": "largest clip that is opened, in MiB (20000)",
+    "RESTORE_MAX_CLIP_MINUTES": "longest clip, or part cut out of one, that is restored, in minutes (180)",
+    "RESTORE_MIN_FREE_MB": "room that a restored clip has to leave free on the disk, in MiB (1000)",
     "RESTORE_MEMORY_MB": "memory that the process may use, in MiB (what the machine or its container allows)",
     "RESTORE_DEVICE": "auto, cpu, cuda, cuda:N or mps (auto)",
     "RESTORE_PRECISION": "auto, float32, bfloat16 or float16 for the body of a network (auto)",
@@ -97,6 +104,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         max_file_bytes=_positive(environ, "RESTORE_MAX_FILE_MB", MEBI) or default.max_file_bytes,
         max_input_pixels=_positive(environ, "RESTORE_MAX_INPUT_MEGAPIXELS", MEGA) or default.max_input_pixels,
         max_output_pixels=_positive(environ, "RESTORE_MAX_OUTPUT_MEGAPIXELS", MEGA) or default.max_output_pixels,
+        max_clip_bytes=_positive(environ, "RESTORE_MAX_CLIP_MB", MEBI) or default.max_clip_bytes,
+        max_clip_seconds=_positive(environ, "RESTORE_MAX_CLIP_MINUTES", MINUTE) or default.max_clip_seconds,
+        min_free_bytes=_positive(environ, "RESTORE_MIN_FREE_MB", MEBI) or default.min_free_bytes,
         memory_bytes=_positive(environ, "RESTORE_MEMORY_MB", MEBI) or default.memory_bytes,
         device=environ.get("RESTORE_DEVICE", "").strip().lower() or default.device,
         precision=precision,

@@ -11,8 +11,9 @@ from restore.errors import InputError, LimitError
 from restore.settings import MEBI, Settings
 
 
-def open_source(path: Path, settings: Settings) -> BinaryIO:
-    """Open ``path`` for reading; only an ordinary, non-empty file of at most ``settings.max_file_bytes`` is opened.
+def open_source(path: Path, settings: Settings, *, clip: bool = False) -> BinaryIO:
+    """Open ``path`` for reading; only an ordinary, non-empty file of at most ``settings.max_file_bytes`` is opened, or
+    ``settings.max_clip_bytes`` for a ``clip``.
 
     Raises ``InputError`` for a missing file, a folder, a pipe or a device, a file without permission, an empty one, and
     ``LimitError`` for one that is too large.
@@ -37,10 +38,11 @@ def open_source(path: Path, settings: Settings) -> BinaryIO:
         _check_kind(status, name)
         if status.st_size == 0:
             raise InputError(f"{name} is empty: give a file with a picture or a clip in it.")
-        if status.st_size > settings.max_file_bytes:
+        largest = settings.max_clip_bytes if clip else settings.max_file_bytes
+        if status.st_size > largest:
             raise LimitError(
-                f"{name} has {status.st_size / MEBI:.1f} MiB and at most {settings.max_file_bytes / MEBI:.1f} MiB are "
-                "opened: give a smaller file or raise RESTORE_MAX_FILE_MB."
+                f"{name} has {status.st_size / MEBI:.1f} MiB and at most {largest / MEBI:.1f} MiB are opened: give a "
+                f"smaller file or raise {'RESTORE_MAX_CLIP_MB' if clip else 'RESTORE_MAX_FILE_MB'}."
             )
     except BaseException:
         file.close()

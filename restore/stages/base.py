@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
 from restore.frame import Frame
@@ -46,7 +46,7 @@ class OpenStage(Protocol):
     @property
     def precision(self) -> str: ...
 
-    def run(self, frames: Iterable[Frame], engine: Engine) -> Iterator[Frame]:
+    def run(self, frames: Iterable[Frame], engine: Engine) -> Generator[Frame]:
         """Turn frames into frames on the device of ``engine``, with no network connection."""
         ...
 
@@ -75,3 +75,13 @@ class Stage(Protocol):
         only says which one the stage will run on.
         """
         ...
+
+
+def each_once(frames: Iterable[Frame], work: Callable[[Frame], Frame]) -> Generator[Frame]:
+    """What ``work`` makes of each frame, in its time; of a frame that repeats the one before it, the same once more."""
+    last: Frame | None = None
+    for frame in frames:
+        if last is None or not frame.repeat:
+            last = work(frame)
+        last = replace(last, pts=frame.pts, duration=frame.duration, repeat=frame.repeat)
+        yield last

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from numbers import Real
@@ -24,7 +24,7 @@ from restore.inference.runner import Runner
 from restore.models import AUTO, Model, offered_for, open_blend, open_model, why_missing
 from restore.progress import Meter, Part
 from restore.report import ModelUse
-from restore.stages.base import Work
+from restore.stages.base import Work, each_once
 from restore.stages.material import MATERIALS, auto_candidates, choose_for
 
 LARGEST_SCALE = 8.0
@@ -157,17 +157,16 @@ class OpenUpscale:
     def precision(self) -> str:
         return str(self.plan.get("precision", "float32"))
 
-    def run(self, frames: Iterable[Frame], engine: Engine) -> Iterator[Frame]:
+    def run(self, frames: Iterable[Frame], engine: Engine) -> Generator[Frame]:
         runner = None if self._model is None else Runner(self._model.source, engine)
-        for frame in frames:
-            yield self._enlarge(frame, runner)
+        yield from each_once(frames, lambda frame: self._enlarge(frame, runner))
 
     @torch.inference_mode()
     def _enlarge(self, frame: Frame, runner: Runner | None) -> Frame:
         width, height = self.settings.output_size(frame.width, frame.height)
         if runner is None:
             alpha = None if frame.alpha is None else lanczos(frame.alpha[None], height, width)[0]
-            return Frame(lanczos(frame.pixels, height, width), alpha, frame.bits, frame.pts, frame.duration)
+            return Frame(lanczos(frame.pixels, height, width), alpha, frame.bits)
 
         passes = self.settings.passes(frame.width, frame.height, runner.scale)
         with_alpha = frame.alpha is not None and bool(frame.alpha.min() < frame.alpha.max())
@@ -184,7 +183,7 @@ class OpenUpscale:
         elif frame.alpha is not None:
             alpha = torch.full((height, width), float(frame.alpha[0, 0]))
         self.plan = {"passes": passes, **runner.plan}
-        return Frame(pixels, alpha, frame.bits, frame.pts, frame.duration)
+        return Frame(pixels, alpha, frame.bits)
 
     def _blend(
         self, runner: Runner, picture: Tensor, bits: int, parts: Sequence[Part], size: tuple[int, int]

@@ -82,7 +82,7 @@ def open_clip(path: Path, settings: Settings | None = None) -> InputContainer:
     not suffice.
     """
     settings = settings or load_settings()
-    with open_source(path, settings) as file:
+    with open_source(path, settings, clip=True) as file:
         prefix = file.read(PREFIX)
         instead = what_instead(prefix)
         if instead:
@@ -106,7 +106,7 @@ def open_clip(path: Path, settings: Settings | None = None) -> InputContainer:
 
 def read_prefix(path: Path, settings: Settings) -> bytes:
     """The first bytes of the file at ``path``; raises what ``open_source`` raises."""
-    with open_source(path, settings) as file:
+    with open_source(path, settings, clip=True) as file:
         return file.read(PREFIX)
 
 

@@ -1,0 +1,400 @@
+"""A chain of stages over a clip, from file to file, or over frames in memory.
+
+Decoding, the networks and encoding overlap: the first and the last have a thread of their own, and few frames wait
+between them, so memory does not grow with the length of a clip. Nothing is written to disk in between.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from restore.clip_plan import ClipOptions, ClipPlan, Seconds, plan_clip
+from restore.errors import InputError, OutputError, SettingsError
+from restore.frame import Frame
+from restore.inference import allocator
+from restore.inference.engine import Engine
+from restore.inference.resample import lanczos
+from restore.media.clips import webp
+from restore.media.clips.containers import open_clip
+from restore.media.clips.encoders import Encoding
+from restore.media.clips.probe import probe
+from restore.media.clips.reader import ClipReader, Deinterlace
+from restore.media.clips.shots import CutFinder
+from restore.media.clips.streams import OtherStreams
+from restore.media.clips.writer import ClipWriter, track_time_base
+from restore.media.images import check_output_pixels
+from restore.media.transparency import fill_transparent
+from restore.pipeline import given, memory_in_words, path_of, to_integers
+from restore.progress import ClipProgress, Progress
+from restore.report import ClipReport, Dropped, Report, StageReport
+from restore.settings import MEBI, Settings, load_settings
+from restore.stages import OpenStage, Stage, parse_steps, recipe
+from restore.stages.base import each_once
+from restore.streaming import Closed, Sink, ahead
+from restore.version import __version__
+
+Picture = TypeVar("Picture", Frame, NDArray[np.uint8])
+
+RECIPE = "restore:recipe"
+"""The name under which the recipe is written into the metadata of the result."""
+
+DECODE, ENCODE = "decode", "encode"
+"""The names of the parts of the work that are no stages."""
+
+DECODED_AHEAD = 2
+"""Decoded frames that wait for the first stage."""
+
+ENCODED_BEHIND = 1
+"""Finished frames that wait for the encoder."""
+
+
+def restore_video(
+    source: str | Path,
+    target: str | Path,
+    steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any],
+    start: Seconds | None = None,
+    end: Seconds | None = None,
+    progress: Progress | None = None,
+    *,
+    settings: Settings | None = None,
+    encoding: Encoding | None = None,
+    deinterlace: Deinterlace = "auto",
+    square_pixels: bool = True,
+    cuts: Literal["auto"] | Sequence[Seconds] = "auto",
+) -> Report:
+    """Run a chain of stages over the clip ``source`` and write the result to ``target``.
+
+    ``steps`` are settings objects or dicts, in any order, or a recipe; with ``[]`` the clip is only encoded anew.
+    ``start`` and ``end`` cut a part out, in seconds from the beginning of the clip, its sound with it. ``encoding``
+    says how it is encoded, by default as H.264; the suffix of ``target`` names the container. ``deinterlace`` is
+    ``"auto"`` (interlaced frames become one picture each), ``"fields"`` (one for each of their two fields) or
+    ``"off"``. Pixels that are not square are made so, unless ``square_pixels`` is false: then the result says what
+    shape they have. ``cuts`` are the times, from the beginning of the clip, at which a new shot begins; ``"auto"``
+    finds them.
+
+    Sound, subtitles, chapters and all else of the source are carried over as far as the container takes them, and every
+    timestamp is kept. A frame that is exactly like the one before is not computed again. Everything that can be refused
+    is refused before the work starts, and the result appears under its name only when it is whole and could be opened
+    again. Of a damaged clip all that decodes is restored, and the report says how much that is.
+
+    Raises ``RestoreError`` kinds only, and what the listener of ``progress`` raises, which is called in this thread;
+    ``progress`` can stop the work.
+    """
+    began = time.monotonic()
+    source, target = path_of("source", source), path_of("target", target)
+    settings = given("settings", settings, Settings) or load_settings()
+    engine = Engine.start(settings, given("progress", progress, Progress) or Progress())
+    stages = parse_steps(steps)
+    options = ClipOptions(
+        start, end, given("encoding", encoding, Encoding) or Encoding(), deinterlace, square_pixels, cuts
+    )
+    plan = plan_clip(probe(source, settings), source, target, stages, options, settings)
+    engine.progress.check()
+
+    names = (DECODE, *(stage.stage for stage in stages), ENCODE)
+    opened = _open(stages, engine, names)
+    work = _Work(plan, opened, engine, ClipProgress(engine.progress, names, plan.frames))
+    with memory_in_words("this clip"):
+        work.run()
+    return work.report(time.monotonic() - began)
+
+
+def restore_frames(
+    frames: Iterable[Picture],
+    steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any],
+    progress: Progress | None = None,
+    *,
+    settings: Settings | None = None,
+) -> Generator[Picture]:
+    """Run a chain of stages over frames in memory, one by one as they are asked for.
+
+    ``frames`` are ``Frame`` objects, or pictures ``(H, W, 3) uint8`` in R'G'B'; what comes out is of the same kind. One
+    that is marked as a repeat of the one before, or is a picture with the very same pixels, is not computed again.
+
+    Raises ``RestoreError`` kinds only: for the settings at once, for the frames when they are asked for.
+    """
+    settings = given("settings", settings, Settings) or load_settings()
+    engine = Engine.start(settings, given("progress", progress, Progress) or Progress())
+    stages = parse_steps(steps)
+    if not isinstance(frames, Iterable):
+        raise SettingsError(f"frames is {type(frames).__name__}: give frames, or pictures (H, W, 3) of uint8.")
+    names = [stage.stage for stage in stages]
+    opened = _open(stages, engine, names)
+    total = len(frames) if isinstance(frames, Sized) else 0
+    parts = ClipProgress(engine.progress, names, total)
+    clocks = [_Clock() for _ in stages]
+
+    def results() -> Generator[Picture]:
+        kinds: list[type] = []
+        with ExitStack() as stack:
+            stack.enter_context(memory_in_words("frames of this size"))
+            stack.enter_context(_kept_memory(engine))
+            chain: Generator[Frame] = _as_frames(frames, kinds, stages, settings)
+            stack.enter_context(closing(chain))
+            for index, stage in enumerate(opened):
+                chain = _staged(stage, chain, engine, parts, index, clocks[index])
+                stack.enter_context(closing(chain))
+            for frame in chain:
+                yield frame if kinds[0] is Frame else to_integers(frame.pixels.permute(1, 2, 0), np.dtype(np.uint8))  # type: ignore[misc]
+                parts.tick()
+        parts.finish()
+
+    return results()
+
+
+@dataclass
+class _Clock:
+    """Seconds that one part of the work has taken."""
+
+    seconds: float = 0.0
+
+
+def _open(stages: Sequence[Stage], engine: Engine, names: Sequence[str]) -> list[OpenStage]:
+    """Choose the models and download what is missing; the downloads show under the names of the parts."""
+    first = names.index(DECODE) + 1 if DECODE in names else 0
+    opened = []
+    for index, stage in enumerate(stages, first):
+        engine.progress.begin(names[index], index, len(names))
+        opened.append(stage.open(engine))
+    return opened
+
+
+def _staged(
+    stage: OpenStage, frames: Iterator[Frame], engine: Engine, parts: ClipProgress, part: int, clock: _Clock
+) -> Generator[Frame]:
+    """What ``stage`` makes of ``frames``, with its progress and the time that it takes itself."""
+    waited = 0.0
+
+    def wanted() -> Iterator[Frame]:
+        nonlocal waited
+        while True:
+            began = time.monotonic()
+            frame = next(frames, None)
+            waited += time.monotonic() - began
+            if frame is None:
+                return
+            yield frame
+            del frame
+
+    with closing(stage.run(wanted(), replace(engine, progress=parts.of_part(part)))) as results:
+        while True:
+            began, waited = time.monotonic(), 0.0
+            frame = next(results, None)
+            clock.seconds += time.monotonic() - began - waited
+            if frame is None:
+                return
+            parts.done[part] += 1
+            parts.tick()
+            yield frame
+            del frame
+
+
+@dataclass
+class _Work:
+    """One clip on its way from file to file."""
+
+    plan: ClipPlan
+    opened: Sequence[OpenStage]
+    engine: Engine
+    parts: ClipProgress
+    carried: list[str] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reader: ClipReader = self.plan.reader(self.engine.settings)
+        self.clocks = [_Clock() for _ in self.parts.names]
+        self.cuts = CutFinder(self.reader.info.video.frame_rate) if self.plan.cuts is None else None
+        self.written = 0
+
+    def run(self) -> None:
+        """Decode, run the chain and encode, all at the same time; raises what any of the three raises."""
+        with ExitStack() as stack:
+            stack.enter_context(_kept_memory(self.engine))
+            self.sink: Sink[Frame] = stack.enter_context(
+                Sink(self._encode, ENCODED_BEHIND, check=self.parts.tick, name=ENCODE)
+            )
+            frames = ahead(self._decoded(), DECODED_AHEAD, check=self.parts.tick, name=DECODE)
+            stack.enter_context(closing(frames))
+            for part, stage in enumerate(self.opened, 1):
+                frames = _staged(stage, frames, self.engine, self.parts, part, self.clocks[part])
+                stack.enter_context(closing(frames))
+            for frame in each_once(frames, self._trimmed):
+                self.sink.put(frame)
+        self.parts.finish()
+
+    def report(self, seconds: float) -> Report:
+        """What became of the clip; only after ``run``."""
+        plan, reader = self.plan, self.reader
+        counts = reader.counts
+        cuts = plan.cuts if self.cuts is None else self.cuts.cuts
+        encoder = plan.encoder
+        clip = ClipReport(
+            source=plan.info.to_dict(),
+            codec=encoder.codec,
+            container=encoder.container,
+            pixel_format=encoder.pixel_format,
+            encoder=dict(encoder.options),
+            frame_rate=str(encoder.rate),
+            time_base=str(track_time_base(encoder)),
+            frames=self.written,
+            reused=counts.repeats if self.opened else 0,
+            read={name: value for name, value in asdict(counts).items() if isinstance(value, int)},
+            seconds={DECODE: self.clocks[0].seconds, ENCODE: self.clocks[-1].seconds},
+            start=None if plan.start is None else str(plan.since_beginning(plan.start)),
+            end=None if plan.end is None else str(plan.since_beginning(plan.end)),
+            cuts=tuple(str(plan.since_beginning(cut)) for cut in cuts or ()),
+            notes=(*plan.notes, *reader.notes, *self.notes),
+        )
+        return Report(
+            version=__version__,
+            source=plan.source.name,
+            target=plan.target.name,
+            source_size=reader.size,
+            target_size=plan.written,
+            recipe=recipe(plan.stages),
+            stages=tuple(
+                StageReport(
+                    settings=stage.settings.to_dict(),
+                    models=stage.models,
+                    device=str(self.engine.device),
+                    precision=stage.precision,
+                    plan=dict(stage.plan),
+                    seconds=clock.seconds,
+                    frames=round(done),
+                    notes=stage.notes,
+                )
+                for stage, clock, done in zip(self.opened, self.clocks[1:-1], self.parts.done[1:-1], strict=True)
+            ),
+            seconds=seconds,
+            carried=tuple(self.carried),
+            dropped=tuple(self.dropped),
+            warnings=(*plan.info.warnings, *encoder.warnings, *self.engine.warnings),
+            clip=clip,
+        )
+
+    def _decoded(self) -> Generator[Frame]:
+        """The frames of the source as the first stage gets them; runs in the thread that decodes."""
+        frames: Iterator[Frame] = self.reader.frames()
+        if self.cuts is not None:
+            frames = self.cuts.watch(frames)
+        prepared = each_once(frames, self._prepared)
+        while True:
+            began = time.monotonic()
+            frame = next(prepared, None)
+            self.clocks[0].seconds += time.monotonic() - began
+            if frame is None:
+                return
+            self.parts.done[0] += 1
+            yield frame
+            del frame
+
+    def _prepared(self, frame: Frame) -> Frame:
+        """A frame with square pixels, and with transparency only where the result keeps it."""
+        pixels, alpha = frame.pixels, frame.alpha
+        if alpha is not None and not self.plan.encoder.layout.alpha:
+            pixels, alpha = torch.ones(1).lerp(pixels, alpha), None
+        if alpha is not None and self.opened:
+            pixels = fill_transparent(pixels, alpha)
+        width, height = self.plan.size
+        if (frame.width, frame.height) != (width, height):
+            pixels = lanczos(pixels, height, width)
+            alpha = None if alpha is None else lanczos(alpha[None], height, width)[0]
+        if self.opened:
+            # Networks were trained on what can be shown; a chain without stages keeps what lies a little beyond.
+            pixels = pixels.clamp(0, 1)
+        return replace(frame, pixels=pixels, alpha=alpha)
+
+    def _trimmed(self, frame: Frame) -> Frame:
+        """A frame in the size that is written."""
+        width, height = self.plan.written
+        if (frame.width, frame.height) == (width, height):
+            return frame
+        alpha = None if frame.alpha is None else frame.alpha[:height, :width]
+        return replace(frame, pixels=frame.pixels[:, :height, :width], alpha=alpha)
+
+    def _encode(self, frames: Iterator[Frame]) -> None:
+        """Write ``frames`` and all else of the source; runs in the thread that encodes."""
+        plan, settings = self.plan, self.engine.settings
+        clock = self.clocks[-1]
+        with ExitStack() as stack:
+            others = None
+            if plan.info.container != webp.CONTAINER:
+                container = stack.enter_context(open_clip(plan.source, settings))
+                others = OtherStreams(container, plan.info, plan.encoder.container, plan.start, plan.end)
+            writer = ClipWriter(
+                plan.target,
+                plan.encoder,
+                others,
+                start=plan.start or Fraction(0),
+                words={RECIPE: json.dumps(recipe(plan.stages))},
+                check=self._check_encoding,
+            )
+            with writer:
+                for frame in frames:
+                    began = time.monotonic()
+                    writer.write(frame)
+                    clock.seconds += time.monotonic() - began
+                    self.parts.done[-1] += 1
+                    del frame
+                began = time.monotonic()
+            clock.seconds += time.monotonic() - began
+        self.carried, self.dropped, self.notes = writer.carried, writer.dropped, writer.notes
+        self.written = writer.frames
+
+    def _check_encoding(self) -> None:
+        """Give up where nobody wants the result any more, or the disk is about to be full."""
+        if self.sink.dropped:
+            raise Closed
+        least = self.engine.settings.min_free_bytes
+        if shutil.disk_usage(self.plan.target.resolve().parent).free < least:
+            raise OutputError(
+                f"{self.plan.target.name} cannot be written: less than {least / MEBI:.0f} MiB are left free in its "
+                "folder; make room, or lower RESTORE_MIN_FREE_MB."
+            )
+
+
+def _kept_memory(engine: Engine) -> Any:
+    return allocator.reuse() if engine.device.type == "cpu" else ExitStack()
+
+
+def _as_frames(
+    frames: Iterable[Frame] | Iterable[NDArray[np.uint8]],
+    kinds: list[type],
+    stages: Sequence[Stage],
+    settings: Settings,
+) -> Generator[Frame]:
+    """``frames`` as ``Frame`` objects; the kind of the first is put into ``kinds``, equal pictures become repeats."""
+    before: NDArray[np.uint8] | None = None
+    last: Frame | None = None
+    for number, item in enumerate(frames, 1):
+        kinds += [type(item)] if not kinds else []
+        if isinstance(item, Frame) != (kinds[0] is Frame):
+            raise InputError(f"Frame {number} is of another kind than the first one: give frames, or pictures.")
+        if isinstance(item, Frame):
+            frame = item
+        elif not isinstance(item, np.ndarray) or item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3:
+            raise InputError(f"Frame {number} is no picture: give arrays (H, W, 3) of uint8, or restore.Frame objects.")
+        elif last is not None and before is not None and np.array_equal(item, before):
+            frame = replace(last, repeat=True)
+        else:
+            before = item.copy()
+            frame = Frame(torch.from_numpy(before).permute(2, 0, 1).float().div_(255))
+        width, height = frame.width, frame.height
+        for stage in stages:
+            width, height = stage.output_size(width, height)
+            check_output_pixels(width, height, settings)
+        last = frame
+        yield frame

@@ -1,0 +1,246 @@
+"""What is going to be done with a clip: everything that is decided, and that can be refused, before the work starts."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from numbers import Rational, Real
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from restore.errors import LimitError, OutputError, ResourceError, SettingsError
+from restore.inference import memory
+from restore.media.atomic import check_target
+from restore.media.clips.encoders import Encoding, Picture, Plan, plan_encoding
+from restore.media.clips.facts import ClipInfo
+from restore.media.clips.reader import ClipReader, Deinterlace
+from restore.media.images import check_output_pixels
+from restore.media.orientation import swaps_sides
+from restore.settings import MEBI, MINUTE, Settings
+from restore.stages import Stage
+
+Seconds = int | float | str | Fraction
+"""A time: a number of seconds, or text such as "12.5", "1001/30" or "1:02:03.5"."""
+
+FRAMES_HELD = 6
+"""Frames of the final size that exist at once, in float32, with what is made of them on the way to the encoder."""
+
+BITS_PER_PIXEL = {"h264": 0.1, "hevc": 0.08, "av1": 0.06, "prores": 4.0, "ffv1": 4.0}
+"""What a pixel of a finished clip takes at the least, at the usual quality: a disk that is full sooner is noticed."""
+
+NEEDS_EVEN = ("h264", "hevc")
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """What the caller of ``restore_video`` may choose beside the chain; see there."""
+
+    start: Seconds | None = None
+    end: Seconds | None = None
+    encoding: Encoding = field(default_factory=Encoding)
+    deinterlace: Deinterlace = "auto"
+    square_pixels: bool = True
+    cuts: Literal["auto"] | Sequence[Seconds] = "auto"
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """The work on one clip.
+
+    ``start``, ``end`` and ``cuts`` are on the clip's own clock; ``cuts`` is ``None`` where they are to be found.
+    ``size`` is that of a frame before the first stage, ``written`` that of the frames in the file, which may lack a row
+    or a column. ``frames`` is how many are expected, 0 where nobody knows.
+    """
+
+    info: ClipInfo
+    source: Path
+    target: Path
+    stages: tuple[Stage, ...]
+    deinterlace: Deinterlace
+    start: Fraction | None
+    end: Fraction | None
+    cuts: tuple[Fraction, ...] | None
+    size: tuple[int, int]
+    written: tuple[int, int]
+    frames: int
+    encoder: Plan
+    notes: tuple[str, ...]
+
+    def reader(self, settings: Settings) -> ClipReader:
+        """A reader of the part that was asked for."""
+        return ClipReader(
+            self.source, self.info, start=self.start, end=self.end, deinterlace=self.deinterlace, settings=settings
+        )
+
+    def since_beginning(self, time: Fraction) -> Fraction:
+        """A time on the clip's own clock in seconds from its beginning."""
+        return time - self.info.start
+
+
+def plan_clip(
+    info: ClipInfo, source: Path, target: Path, stages: Sequence[Stage], options: ClipOptions, settings: Settings
+) -> ClipPlan:
+    """Decide everything about the work on the clip ``source``, of which ``probe`` found ``info``; decodes nothing.
+
+    Raises ``SettingsError`` for times that make no sense, ``LimitError`` for what is too long or too large,
+    ``OutputError`` for what cannot be written so or there, and ``ResourceError`` where the memory does not suffice.
+    """
+    start, end = (_on_its_clock(name, getattr(options, name), info) for name in ("start", "end"))
+    cuts = None if options.cuts == "auto" else _cuts(options.cuts, info)
+    seconds = _seconds(info, start, end)
+    _check_length(info.name, seconds, settings)
+    reader = ClipReader(source, info, start=start, end=end, deinterlace=options.deinterlace, settings=settings)
+
+    size, aspect = _squared(reader, square=options.square_pixels)
+    sizes = [size]
+    for stage in stages:
+        sizes.append(stage.output_size(*sizes[-1]))
+        check_output_pixels(*sizes[-1], settings)
+    written, notes = _even(sizes[-1], reader.size, options.encoding)
+    video = info.video
+    rate = video.frame_rate * (2 if options.deinterlace == "fields" and video.scan != "progressive" else 1)
+    encoder = plan_encoding(
+        options.encoding,
+        target,
+        Picture(*written, reader.layout, reader.colour, rate, video.time_base, aspect, video.hdr),
+    )
+    if video.alpha and not encoder.layout.alpha:
+        notes.append("What can be seen through was put on white.")
+    check_target(target)
+    _check_memory([reader.size, *sizes], settings)
+    _check_disk(target, encoder, seconds, settings)
+    return ClipPlan(
+        info=info,
+        source=source,
+        target=target,
+        stages=tuple(stages),
+        deinterlace=options.deinterlace,
+        start=start,
+        end=end,
+        cuts=cuts,
+        size=size,
+        written=written,
+        frames=_expected(info, start, end, seconds, rate),
+        encoder=encoder,
+        notes=tuple(notes),
+    )
+
+
+def seconds_of(name: str, value: object) -> Fraction:
+    """A time as exact seconds, at least 0; raises ``SettingsError``. Text may have minutes and hours before colons."""
+    try:
+        if isinstance(value, str):
+            total = Fraction(0)
+            for part in value.strip().split(":"):
+                total = total * 60 + Fraction(part)
+            exact = total
+        elif isinstance(value, Rational) and not isinstance(value, bool):
+            exact = Fraction(value)
+        elif isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+            exact = Fraction(str(float(value)))  # what was meant by 0.1, and not what a float makes of it
+        else:
+            raise ValueError
+        if exact < 0:
+            raise ValueError
+    except (ValueError, ZeroDivisionError) as error:
+        raise SettingsError(f"{name} is {value!r}: give seconds, or a time such as 1:02:03.5.") from error
+    return exact
+
+
+def _on_its_clock(name: str, value: Seconds | None, info: ClipInfo) -> Fraction | None:
+    return None if value is None else info.start + seconds_of(name, value)
+
+
+def _cuts(values: Sequence[Seconds], info: ClipInfo) -> tuple[Fraction, ...]:
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise SettingsError(f'cuts is {values!r}: give a list of times, or "auto".')
+    times = tuple(info.start + seconds_of("a cut", value) for value in values)
+    if any(earlier >= later for earlier, later in pairwise(times)):
+        raise SettingsError("The cuts do not rise: give each time once, the earliest first.")
+    return times
+
+
+def _seconds(info: ClipInfo, start: Fraction | None, end: Fraction | None) -> Fraction | None:
+    """How long the part from ``start`` to ``end`` lasts, ``None`` where nobody knows; refuses what begins too late."""
+    video = info.video
+    last = None if video.duration is None else video.start + video.duration
+    if start is not None and last is not None and start >= last:
+        raise SettingsError(
+            f"start lies behind the end of {info.name}, which lasts {float(last - info.start):.3f} s: give an earlier "
+            "one."
+        )
+    ends = [time for time in (end, last) if time is not None]
+    return max(Fraction(0), min(ends) - (video.start if start is None else max(start, video.start))) if ends else None
+
+
+def _check_length(name: str, seconds: Fraction | None, settings: Settings) -> None:
+    if seconds is not None and seconds > settings.max_clip_seconds:
+        raise LimitError(
+            f"{name} lasts {float(seconds / MINUTE):.1f} minutes and at most {settings.max_clip_seconds / MINUTE:g} "
+            "are restored: cut a part out with start and end, or raise RESTORE_MAX_CLIP_MINUTES."
+        )
+
+
+def _squared(reader: ClipReader, *, square: bool) -> tuple[tuple[int, int], Fraction]:
+    """The size of an upright frame before the first stage, and the shape of its pixels."""
+    video = reader.info.video
+    if video.sample_aspect == 1:
+        return reader.size, Fraction(1)
+    if square:
+        return video.display_size, Fraction(1)
+    return reader.size, 1 / video.sample_aspect if swaps_sides(video.orientation) else video.sample_aspect
+
+
+def _even(size: tuple[int, int], source: tuple[int, int], encoding: Encoding) -> tuple[tuple[int, int], list[str]]:
+    """The size to write: without the last row or column where a size that the work made is odd.
+
+    Players show H.264 and HEVC with odd sizes only where colour is not halved, which many do not. A source that is odd
+    itself and stays as it is loses nothing.
+    """
+    width, height = size
+    even = width - width % 2, height - height % 2
+    wanted = encoding.codec in NEEDS_EVEN and encoding.chroma != "444" and min(even) > 0
+    if not wanted or even == size or size == source:
+        return size, []
+    note = f"The size came out as {width}x{height}, and {even[0]}x{even[1]} of it was written: players want even sizes."
+    return even, [note]
+
+
+def _check_memory(sizes: Sequence[tuple[int, int]], settings: Settings) -> None:
+    largest = max(width * height for width, height in sizes)
+    needed = largest * 3 * torch.float32.itemsize * FRAMES_HELD
+    free = memory.available(settings, torch.device("cpu"))
+    if needed > free:
+        raise ResourceError(
+            f"Frames of this size need about {needed / MEBI:.0f} MiB of memory and {free / MEBI:.0f} MiB are free: "
+            "choose a smaller scale or target, or close other programs."
+        )
+
+
+def _check_disk(target: Path, encoder: Plan, seconds: Fraction | None, settings: Settings) -> None:
+    if seconds is None:
+        return
+    picture = encoder.picture
+    bits = picture.width * picture.height * float(seconds * encoder.rate) * BITS_PER_PIXEL[encoder.codec]
+    free = shutil.disk_usage(target.resolve().parent).free
+    if bits / 8 + settings.min_free_bytes > free:
+        raise OutputError(
+            f"{target.name} would take {bits / 8 / MEBI:.0f} MiB or more, {free / MEBI:.0f} MiB are free in its folder "
+            f"and {settings.min_free_bytes / MEBI:.0f} have to stay so: make room, choose a smaller size, or lower "
+            "RESTORE_MIN_FREE_MB."
+        )
+
+
+def _expected(
+    info: ClipInfo, start: Fraction | None, end: Fraction | None, seconds: Fraction | None, rate: Fraction
+) -> int:
+    video = info.video
+    if start is None and end is None and video.frames:
+        return round(video.frames * rate / video.frame_rate)
+    return 0 if seconds is None else max(1, round(seconds * rate))
