@@ -139,6 +139,7 @@ REFUSALS = {
     "photo.avif": (lambda path: still(path), "is a picture"),
     "photo.bmp": (lambda path: still(path), "is a picture"),
     "photo.tif": (lambda path: still(path), "is a picture"),
+    "photo.ppm": (lambda path: still(path), "not a clip of a kind"),  # which FFmpeg would take for a clip
     "clip.zip": (archived, "is an archive"),
     "random.mp4": (lambda path: written(path, np.random.default_rng(1).bytes(4096)), "not a clip of a kind"),
     "empty.mkv": (lambda path: written(path, b""), "is empty"),
