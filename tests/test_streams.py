@@ -91,6 +91,18 @@ def texts(path: Path, number: int = 0) -> list[tuple[str, float, float]]:
     return shown
 
 
+def spread(path: Path) -> Fraction:
+    """By how many seconds pictures and sound lie apart in the file, at most."""
+    latest = {"video": Fraction(0), "audio": Fraction(0)}
+    apart = Fraction(0)
+    with av.open(str(path)) as container:
+        for packet in container.demux():
+            if packet.dts is not None:
+                latest[packet.stream.type] = packet.dts * packet.time_base
+                apart = max(apart, abs(latest["video"] - latest["audio"]))
+    return apart
+
+
 def video_starts(path: Path) -> list[Fraction]:
     return sorted(start for _, start, _ in packets(path, "video"))
 
@@ -234,14 +246,27 @@ def test_a_part_has_the_sound_subtitles_and_chapters_of_that_part(tmp_path: Path
 def test_sound_lies_beside_its_pictures_in_the_file(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", pictures(200, 64, 48), sounds=[Sound("aac", 8)])
     result = rewrite(clip, tmp_path / "b.mkv")
-    latest = {"video": Fraction(0), "audio": Fraction(0)}
-    apart = Fraction(0)
-    with av.open(str(result.path)) as container:
-        for packet in container.demux():
-            if packet.dts is not None:
-                latest[packet.stream.type] = packet.dts * packet.time_base
-                apart = max(apart, abs(latest["video"] - latest["audio"]))
-    assert apart < 1
+    assert spread(result.path) < 1
+
+
+def test_sound_that_lies_behind_all_pictures_is_put_beside_them(tmp_path: Path) -> None:
+    clip = tmp_path / "a.mkv"
+    whole = write_clip(tmp_path / "whole.mkv", pictures(200, 64, 48), sounds=[Sound("aac", 8)])
+    with (
+        av.open(str(whole)) as source,
+        # Without waiting for the other streams, so that packets lie as they come.
+        av.open(str(clip), "w", options={"max_interleave_delta": "1"}) as behind,
+    ):
+        made = [behind.add_stream_from_template(stream, opaque=True) for stream in source.streams]
+        for packet in sorted(source.demux(), key=lambda packet: packet.stream.index):
+            if packet.pts is not None:
+                packet.stream = made[packet.stream.index]
+                behind.mux(packet)
+    for target in ("b.mp4", "b.mkv"):
+        result = rewrite(clip, tmp_path / target)
+        assert [data for data, *_ in packets(result.path, "audio")] == [data for data, *_ in packets(clip, "audio")]
+        assert spread(result.path) < 1
+    assert spread(clip) > 5
 
 
 def test_damaged_sound_does_not_keep_the_clip_from_being_written(tmp_path: Path) -> None:

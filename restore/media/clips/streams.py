@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import av
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
@@ -206,10 +207,13 @@ class CopiedStream:
     source: Stream
     last: int | None = None
     due: Fraction | None = None
+    latest_duration: Fraction = Fraction(0)
 
     def take(self, packet: Packet[Any], start: Fraction, duration: Fraction) -> None:
         base = self.stream.time_base or Fraction(1, 1000)
-        start = self._smoothed(packet, start)
+        start, duration = self._smoothed(start, duration)
+        # A packet at the end of a file may come without, and MP4 would not play it then.
+        self.latest_duration = duration = duration or self.latest_duration
         ticks = round(start / base)
         if self.last is not None:
             ticks = max(ticks, self.last + 1)
@@ -222,18 +226,22 @@ class CopiedStream:
     def finish(self) -> None:
         """Nothing is held back."""
 
-    def _smoothed(self, packet: Packet[Any], start: Fraction) -> Fraction:
-        """The time of a packet of sound by the samples before it, where the source rounded it to coarser units."""
-        context = self.source.codec_context
-        samples = getattr(context, "frame_size", 0)
-        if self.source.type != "audio" or not samples or not self.source.time_base:
-            return start
-        length = Fraction(samples, getattr(context, "sample_rate", 1))
+    def _smoothed(self, start: Fraction, duration: Fraction) -> tuple[Fraction, Fraction]:
+        """Times of a packet of sound by the samples before it, where the source rounded them to coarser units."""
+        tick, context = self.source.time_base, self.source.codec_context
+        if not isinstance(context, AudioCodecContext) or not tick:
+            return start, duration
+        # The size is not known of sound that lies far behind in the file; that of AAC is nearly always this one.
+        samples = context.frame_size or (1024 if _name(self.source) == "aac" else 0)
+        length = Fraction(samples, context.sample_rate)
         # Most sound begins with one packet for the codec to start up.
         due = -length if self.due is None else self.due
-        start = due if abs(due - start) <= self.source.time_base else start
-        self.due = start + length
-        return start
+        if samples and abs(due - start) <= tick:
+            start = due
+        if samples and (not duration or abs(length - duration) <= tick):
+            duration = length
+        self.due = start + duration
+        return start, duration
 
 
 @dataclass
