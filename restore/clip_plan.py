@@ -19,6 +19,7 @@ from restore.inference import memory
 from restore.media.atomic import check_target
 from restore.media.clips.encoders import Encoding, Picture, Plan, plan_encoding
 from restore.media.clips.facts import ClipInfo
+from restore.media.clips.planes import Layout, layout_of
 from restore.media.clips.reader import ClipReader, Deinterlace
 from restore.media.images import check_output_pixels
 from restore.media.orientation import swaps_sides
@@ -108,7 +109,7 @@ def plan_clip(
     encoder = plan_encoding(
         options.encoding,
         target,
-        Picture(*written, reader.layout, reader.colour, rate, video.time_base, aspect, video.hdr),
+        Picture(*written, _layout(reader), reader.colour, rate, video.time_base, aspect, video.hdr),
     )
     if video.alpha and not encoder.layout.alpha:
         notes.append("What can be seen through was put on white.")
@@ -195,6 +196,14 @@ def _squared(reader: ClipReader, *, square: bool) -> tuple[tuple[int, int], Frac
     if square:
         return video.display_size, Fraction(1)
     return reader.size, 1 / video.sample_aspect if swaps_sides(video.orientation) else video.sample_aspect
+
+
+def _layout(reader: ClipReader) -> Layout:
+    """How the clip stores its frames, without the alpha that every GIF has room for where nothing is transparent."""
+    layout = reader.layout
+    if layout.alpha and not reader.info.video.alpha:
+        return layout_of(layout.name.replace("gbrap", "gbrp").replace("yuva", "yuv"))
+    return layout
 
 
 def _even(size: tuple[int, int], source: tuple[int, int], encoding: Encoding) -> tuple[tuple[int, int], list[str]]:

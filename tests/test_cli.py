@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 
 from restore import catalog, checksums, networks
 from restore.cli.command_line import main
-from restore.cli.folders import assign, list_pictures
+from restore.cli.folders import assign, list_files
 from restore.cli.signals import stoppable
 from restore.errors import OutputError, SettingsError, WeightsError
 from restore.media.images import OUTPUT_SUFFIXES
@@ -139,7 +139,7 @@ def test_a_folder_goes_on_past_what_fails_and_lists_it(here: Path) -> None:
     assert done.returncode == 1
     assert done.stdout == "".join(f"in/new/{name}\n" for name in results)
     errors = done.stderr.splitlines()
-    assert errors[-1] == "restore: 3 of 8 pictures failed."
+    assert errors[-1] == "restore: 3 of 8 files failed."
     assert [line.split(": ")[1] for line in errors[:-1]] == ["in/a broken.png", "in/bad/broken.jpg", "in/twice.gif"]
     assert tree(here / "in" / "new") == {*results, "sub"}
     for name in results:
@@ -153,7 +153,7 @@ def test_a_folder_goes_on_past_what_fails_and_lists_it(here: Path) -> None:
     assert os.fsencode(next(row["source"] for row in rows if "caf" in row["source"])) == b"in/caf\xe9.png"
 
     # A second run must not take the results of the first, which lie inside, for pictures to restore.
-    assert [path for path in list_pictures(Path("in"), Path("in/new")).pictures if "new" in path.parts] == []
+    assert [path for path in list_files(Path("in"), Path("in/new")).files if "new" in path.parts] == []
 
 
 class Terminal:
@@ -219,7 +219,7 @@ def test_a_signal_stops_the_work_and_nothing_is_left(here: Path, number: signal.
     terminal.process.send_signal(number)
     assert terminal.end() == (code, "")
     assert time.monotonic() - before < 10
-    assert "restore: Stopped: 0 of 1 pictures" in terminal.text
+    assert "restore: Stopped: 0 of 1 files" in terminal.text
     assert "Traceback" not in terminal.text
     assert tree(here) == {"in", "in/large.png"}
     assert tree(here.parent / "temporary") == set()
@@ -323,8 +323,8 @@ def test_wrong_use_is_one_line_and_exit_code_2(
         (["old.png", "circle.png"], 1, "symbolic links"),
         (["old.png", "folder", "--report", "folder/old.png"], 2, "would replace folder/old.png"),
         (["folder", "new", "--report", "new/a.png"], 2, "would replace new/a.png"),
-        (["empty", "results"], 1, "no picture in empty"),
-        (["folder", "folder"], 2, "would replace the picture folder/a.png"),
+        (["empty", "results"], 1, "no picture and no clip in empty"),
+        (["folder", "folder"], 2, "would replace folder/a.png"),
         (["folder", "old.png"], 2, "old.png is not: give a folder"),
     ],
 )
@@ -366,7 +366,7 @@ def test_what_is_forbidden_is_said_and_the_rest_of_a_folder_is_done(
             first, second, last = err.splitlines()
             assert first == "restore: in/closed: The folder in/closed cannot be read: Permission denied."
             assert second.startswith("restore: in/circle.png: circle.png cannot be opened")
-            assert last == "restore: 1 of 2 pictures failed; folders that cannot be read: 1."
+            assert last == "restore: 1 of 2 files failed; folders that cannot be read: 1."
             assert tree(place / "out") == {"a.png", "report.json"}
 
             for paths, said in (
@@ -448,7 +448,7 @@ names = st.builds(
 
 @given(st.sets(names, min_size=1, max_size=12))
 def test_every_picture_has_a_result_of_its_own_or_a_reason(sources: set[Path]) -> None:
-    tasks = assign(sorted(sources), Path("in"), Path("out"))
+    tasks = assign(sorted(sources), Path("in"), Path("out"), "h264")
     assert {task.source for task in tasks} == sources
     good = [task for task in tasks if task.error is None]
     assert len({task.target for task in good}) == len(good)
@@ -464,10 +464,10 @@ def test_every_picture_has_a_result_of_its_own_or_a_reason(sources: set[Path]) -
 
 def test_a_folder_may_be_its_own_result_folder_where_all_names_differ(tmp_path: Path) -> None:
     heic = tmp_path / "a.heic"
-    (task,) = assign([heic], tmp_path, tmp_path)
+    (task,) = assign([heic], tmp_path, tmp_path, "h264")
     assert (task.target, task.error) == (tmp_path / "a.png", None)
-    with pytest.raises(SettingsError, match=r"would replace the picture .*b\.jpg"):
-        assign([heic, tmp_path / "b.jpg"], tmp_path, tmp_path)
+    with pytest.raises(SettingsError, match=r"would replace .*b\.jpg"):
+        assign([heic, tmp_path / "b.jpg"], tmp_path, tmp_path, "h264")
 
 
 # --- models, fetch, and the rest

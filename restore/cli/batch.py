@@ -1,4 +1,4 @@
-"""Every picture of a folder, going on past those that fail."""
+"""Every picture and clip of a folder, going on past those that fail."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def run_folder(restorer: Restorer, source: Path, target: Path, report: Path | None) -> int:
-    """Restore every picture below ``source`` into ``target``, going on past those that fail."""
-    from restore.cli.folders import are_one, assign, is_folder, is_there, list_pictures
+    """Restore every picture and clip below ``source`` into ``target``, going on past those that fail."""
+    from restore.cli.folders import are_one, assign, is_folder, is_there, list_files
 
     if is_there(target) and not is_folder(target):
         raise SettingsError(f"{source} is a folder and {target} is not: give a folder for the results.")
-    listing = list_pictures(source, leave_out=None if are_one(target, source) else target)
-    tasks = assign(listing.pictures, source, target)
+    listing = list_files(source, leave_out=None if are_one(target, source) else target)
+    tasks = assign(listing.files, source, target, restorer.codec)
     done = Done()
     try:
         done.made += make_folder(target)
@@ -35,12 +35,12 @@ def run_folder(restorer: Restorer, source: Path, target: Path, report: Path | No
             restorer.bars.label = f"[{number}/{len(tasks)}] {task.source.name}"
             try:
                 done.rows.append(run_task(restorer, task, done.made))
-            except (Cancelled, SettingsError, Unheard):  # these concern every picture
+            except (Cancelled, SettingsError, Unheard):  # these concern every file
                 raise
             except RestoreError as error:
                 done.fail(task.source, error)
     except Cancelled as error:
-        raise Cancelled(f"Stopped: {done.good} of {len(tasks)} pictures are finished, no other was written.") from error
+        raise Cancelled(f"Stopped: {done.good} of {len(tasks)} files are finished, no other was written.") from error
     finally:
         try:
             if done.rows:
@@ -48,7 +48,7 @@ def run_folder(restorer: Restorer, source: Path, target: Path, report: Path | No
         finally:
             done.end()
     if done.failures:
-        failed = f"{len(tasks) - done.good} of {len(tasks)} pictures failed"
+        failed = f"{len(tasks) - done.good} of {len(tasks)} files failed"
         closed = f"; folders that cannot be read: {len(listing.unreadable)}" if listing.unreadable else ""
         say(f"{failed}{closed}.")
     return FAILED if done.failures else OK
@@ -79,12 +79,12 @@ class Done:
 
 
 def run_task(restorer: Restorer, task: Task, made: list[Path]) -> dict[str, Any]:
-    """Restore one picture of a folder; its row of the report. The folders that had to be made are added to ``made``."""
+    """Restore one file of a folder; its row of the report. The folders that had to be made are added to ``made``."""
     restorer.progress.check()
     if task.error is not None:
         raise task.error
     made += make_folder(task.target.parent)
-    # The report of a picture has its name only, and two sub-folders may hold the same names.
+    # The report of a file has its name only, and two sub-folders may hold the same names.
     return restorer.restore(task.source, task.target) | {"source": str(task.source), "target": str(task.target)}
 
 

@@ -14,6 +14,7 @@ from restore.cli import FAILED, STOPPED, USAGE
 from restore.cli.bars import Bars
 from restore.cli.fetch import fetch
 from restore.cli.models import models
+from restore.cli.probe import probe
 from restore.cli.run import run
 from restore.cli.signals import stoppable
 from restore.cli.terminal import Lines, Unheard, logging_to, open_streams, put, say
@@ -21,9 +22,12 @@ from restore.errors import Cancelled, RestoreError, SettingsError
 from restore.progress import Progress
 from restore.settings import PRECISIONS
 
+CODECS = ("h264", "hevc", "av1", "prores", "ffv1")
+
 RUN_HELP = """\
-IN is a picture or a folder. A folder is worked through with its sub-folders and OUT is then a folder, made if it is not
-there; pictures keep their format (HEIC and GIF become PNG), and one that fails does not stop the others.
+IN is a picture, a clip or a folder. A folder is worked through with its sub-folders and OUT is then a folder, made if
+it is not there; files keep their format where it can be written (HEIC and GIF become PNG, AVI becomes MP4), and one
+that fails does not stop the others. Times are seconds from the beginning of the clip, or such as 1:02:03.5.
 
 examples:
   python -m restore run old.jpg new.png
@@ -31,6 +35,8 @@ examples:
   python -m restore run scans/ restored/ --report report.json
   python -m restore run old.jpg new.png --steps '[{"stage": "upscale", "model": "built-in", "scale": 4}]'
   python -m restore run old.jpg new.png --steps recipe.json
+  python -m restore run old.avi new.mp4 --scale 2
+  python -m restore run old.mkv new.mkv --codec hevc --crf 18 --start 10 --end 12.5
 
 exit code: 0 all is done, 1 something failed, 2 wrong options, 130 stopped by Ctrl-C
 """
@@ -67,7 +73,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def parser() -> Parser:
     """The options of all commands."""
-    top = Parser(prog="python -m restore", description="Restore old photos.", allow_abbrev=False)
+    top = Parser(prog="python -m restore", description="Restore old photos and film.", allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"restore {restore.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
@@ -84,11 +90,16 @@ def parser() -> Parser:
         made.add_argument("--debug", action="store_true", help="show where in the program an error came from")
         return made
 
-    one = command("run", run, "restore a picture, or every picture in a folder", RUN_HELP)
+    one = command("run", run, "restore a picture, a clip, or all of them in a folder", RUN_HELP)
     one.add_argument(
-        "source", metavar="IN", help="a picture (PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC) or a folder of them"
+        "source",
+        metavar="IN",
+        help="a picture (PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC), a clip (MP4, MOV, MKV, WebM, AVI, MPEG and more) "
+        "or a folder of them",
     )
-    one.add_argument("target", metavar="OUT", help="the result; its suffix says its format")
+    one.add_argument(
+        "target", metavar="OUT", help="the result; its suffix says its format, for clips .mp4, .mov, .mkv or .webm"
+    )
     one.add_argument(
         "--steps",
         metavar="JSON|FILE",
@@ -101,6 +112,22 @@ def parser() -> Parser:
         help="what the picture is, for the choice of the best model: photo, scan, illustration or faithful (photo)",
     )
     one.add_argument("--scale", type=float, metavar="N", help="short for one upscale, N times as large, 1 to 8 (4)")
+    clips = one.add_argument_group("clips")
+    clips.add_argument("--start", metavar="TIME", help="restore the part of a clip from here on")
+    clips.add_argument("--end", metavar="TIME", help="restore the part of a clip up to here")
+    clips.add_argument("--codec", choices=CODECS, help="how the pictures are encoded (h264)")
+    clips.add_argument("--crf", type=float, metavar="N", help="constant quality, smaller is better (17 for h264)")
+    clips.add_argument(
+        "--preset", metavar="NAME", help="speed against size: veryfast, slow …; 0 to 13 for av1 (medium)"
+    )
+    clips.add_argument(
+        "--deinterlace",
+        choices=("auto", "fields", "off"),
+        help="interlaced frames become one picture each, one for each of their fields, or stay as they are (auto)",
+    )
+    clips.add_argument(
+        "--keep-aspect", action="store_true", default=None, help="keep pixels that are not square as they are"
+    )
     one.add_argument("--report", metavar="FILE", help="write what was done, with which models and how long, as JSON")
     one.add_argument("--device", type=str.lower, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps (auto)")
     one.add_argument("--precision", choices=PRECISIONS, help="arithmetic of the networks (auto)")
@@ -108,6 +135,10 @@ def parser() -> Parser:
 
     listing = command("models", models, "list the models, their licences, and which of them are on this machine")
     listing.add_argument("--json", action="store_true", help="as JSON, with more about each")
+
+    asking = command("probe", probe, "say what a clip is: its pictures, its sound, its times, what is odd about it")
+    asking.add_argument("file", metavar="FILE", help="a clip")
+    asking.add_argument("--json", action="store_true", help="as JSON, with more about it")
 
     getting = command("fetch", fetch, "download models, so that they are there when they are needed")
     getting.add_argument("models", metavar="MODEL", nargs="*", help="a name that `models` lists")

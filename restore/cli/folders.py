@@ -1,4 +1,4 @@
-"""A folder of pictures in, a folder of results out: which files are taken and what their results are called."""
+"""A folder of pictures and clips in, a folder of results out: which files are taken, what their results are called."""
 
 from __future__ import annotations
 
@@ -8,25 +8,40 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from restore.errors import InputError, RestoreError, SettingsError
+from restore.media.clips.encoders import KINDS
+from restore.media.clips.encoders import SUFFIXES as CLIP_SUFFIXES
 from restore.media.images import OUTPUT_SUFFIXES
 
 # Pictures keep their suffix where results can have it too; these become PNG, which loses nothing.
 READ_ONLY_SUFFIXES = frozenset({".heic", ".heif", ".gif", ".jfif"})
-SUFFIXES = READ_ONLY_SUFFIXES | OUTPUT_SUFFIXES.keys()
+# Clips of these kinds become what holds the codec best.
+READ_ONLY_CLIPS = frozenset(
+    {".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".vob", ".flv", ".ogv", ".3gp", ".wmv", ".mxf", ".dv", ".y4m"}
+)
+SUFFIXES = READ_ONLY_SUFFIXES | OUTPUT_SUFFIXES.keys() | READ_ONLY_CLIPS | CLIP_SUFFIXES.keys()
 
 
 @dataclass(frozen=True)
 class Task:
-    """One picture and where its result goes; ``error`` says why it is not to be worked on."""
+    """One picture or clip and where its result goes; ``error`` says why it is not to be worked on."""
 
     source: Path
     target: Path
     error: RestoreError | None = None
 
 
-def result_name(source: Path) -> str:
-    """The file name of the result of ``source``."""
-    return source.name if source.suffix.lower() in OUTPUT_SUFFIXES else f"{source.stem}.png"
+def result_name(source: Path, codec: str) -> str:
+    """The file name of the result of ``source``: its own where the format can be written, and hold ``codec``."""
+    suffix = source.suffix.lower()
+    if suffix in CLIP_SUFFIXES or suffix in READ_ONLY_CLIPS:
+        containers = KINDS[codec].containers  # type: ignore[index]  # a codec that Encoding has let pass
+        return source.name if CLIP_SUFFIXES.get(suffix) in containers else f"{source.stem}.{containers[0]}"
+    return source.name if suffix in OUTPUT_SUFFIXES else f"{source.stem}.png"
+
+
+def is_clip_name(path: Path) -> bool:
+    """Whether ``path`` is the name of a clip that can be written."""
+    return path.suffix.lower() in CLIP_SUFFIXES
 
 
 # os.path rather than pathlib: that raises for links in a circle, for names that are too long and for folders without
@@ -50,14 +65,14 @@ def are_one(path: Path, other: Path) -> bool:
 
 @dataclass(frozen=True)
 class Listing:
-    """The pictures below a folder, sorted, and the sub-folders that could not be looked into, each with the reason."""
+    """The pictures and clips below a folder, sorted, and the sub-folders that cannot be read, each with the reason."""
 
-    pictures: tuple[Path, ...]
+    files: tuple[Path, ...]
     unreadable: Mapping[Path, InputError]
 
 
-def list_pictures(folder: Path, leave_out: Path | None = None) -> Listing:
-    """The pictures in ``folder`` and below, by their suffixes; hidden files and folders are not looked at.
+def list_files(folder: Path, leave_out: Path | None = None) -> Listing:
+    """The pictures and clips in ``folder`` and below, by their suffixes; hidden files and folders are not looked at.
 
     ``leave_out`` is a folder that is not entered, such as one with earlier results. Links to folders are not followed.
     Raises ``InputError`` if ``folder`` itself cannot be read or there is nothing in it to work on.
@@ -79,23 +94,26 @@ def list_pictures(folder: Path, leave_out: Path | None = None) -> Listing:
         names = [Path(name) for name in files if not name.startswith(".")]
         found.extend(here / name for name in names if name.suffix.lower() in SUFFIXES)
     if not found and not unreadable:
-        raise InputError(f"There is no picture in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} files.")
+        raise InputError(
+            f"There is no picture and no clip in {folder}: give a folder with {', '.join(sorted(SUFFIXES))} files."
+        )
     return Listing(tuple(sorted(found)), unreadable)
 
 
-def assign(sources: Iterable[Path], folder: Path, results: Path) -> tuple[Task, ...]:
+def assign(sources: Iterable[Path], folder: Path, results: Path, codec: str) -> tuple[Task, ...]:
     """Where the result of each of ``sources``, which lie below ``folder``, goes below ``results``: the same sub-folder.
 
-    Of two pictures whose results would have one name (``a.gif`` and ``a.png``), the one that would change its name is
-    refused. Raises ``SettingsError`` if a result would replace a picture, as in a folder that is its own result folder.
+    ``codec`` is that of the clips. Of two files whose results would have one name (``a.gif`` and ``a.png``), the one
+    that would change its name is refused. Raises ``SettingsError`` if a result would replace a file of the folder, as
+    in one that is its own result folder.
     """
-    targets = {source: results / source.relative_to(folder).with_name(result_name(source)) for source in sources}
+    targets = {source: results / source.relative_to(folder).with_name(result_name(source, codec)) for source in sources}
     originals = {os.path.realpath(source): source for source in targets}
     for source, target in targets.items():
         replaced = originals.get(os.path.realpath(target))
         if replaced is not None:
             raise SettingsError(
-                f"The result of {source} would replace the picture {replaced}: choose another folder for the results."
+                f"The result of {source} would replace {replaced}: choose another folder for the results."
             )
     owners: dict[Path, Path] = {}
     for source in sorted(targets, key=lambda source: (targets[source].name != source.name, source)):

@@ -1,4 +1,4 @@
-"""The command ``run``: a picture, or every picture in a folder."""
+"""The command ``run``: a picture, a clip, or everything of both in a folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from restore.cli.bars import Bars
 from restore.cli.batch import run_folder
+from restore.cli.clips import clip_options
 from restore.cli.single import Restorer, run_file
 from restore.cli.steps import chosen_steps
 from restore.errors import SettingsError
@@ -20,7 +21,7 @@ def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
     from restore.cli.folders import is_folder
 
     if not arguments.source or not arguments.target:  # pathlib takes no name for the current folder
-        raise SettingsError("The name of IN or OUT is empty: give a picture or a folder for each.")
+        raise SettingsError("The name of IN or OUT is empty: give a picture, a clip or a folder for each.")
     source, target = Path(arguments.source), Path(arguments.target)
     report = None if arguments.report is None else Path(arguments.report)
     settings = load_settings()
@@ -28,5 +29,5 @@ def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
         settings = replace(settings, device=arguments.device)
     if arguments.precision is not None:
         settings = replace(settings, precision=arguments.precision)
-    restorer = Restorer(chosen_steps(arguments), settings, progress, bars, arguments.quiet)
+    restorer = Restorer(chosen_steps(arguments), settings, progress, bars, arguments.quiet, clip_options(arguments))
     return (run_folder if is_folder(source) else run_file)(restorer, source, target, report)

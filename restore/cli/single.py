@@ -1,16 +1,17 @@
-"""One picture, and the report of a command."""
+"""One picture or clip, and the report of a command."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import restore
 from restore.cli import OK
 from restore.cli.bars import Bars
+from restore.cli.clips import refuse_for_picture
 from restore.cli.terminal import put
 from restore.errors import SettingsError
 from restore.progress import Progress
@@ -19,33 +20,50 @@ from restore.settings import Settings
 
 @dataclass(frozen=True)
 class Restorer:
-    """What is the same for every picture of one command."""
+    """What is the same for every picture and clip of one command; ``clips`` are the options of the latter."""
 
     steps: Sequence[Any]
     settings: Settings
     progress: Progress
     bars: Bars
     quiet: bool
+    clips: Mapping[str, Any] = field(default_factory=dict)
 
     def restore(self, source: Path, target: Path) -> dict[str, Any]:
-        """Restore one picture and name its result on standard output; the report as plain values."""
+        """Restore one picture or clip, as the suffix of ``target`` says, and name its result on standard output; the
+        report as plain values.
+        """
+        from restore.cli.folders import is_clip_name
+
+        what: dict[str, Any] = {"steps": self.steps, "progress": self.progress, "settings": self.settings}
         try:
-            report = restore.restore_image(source, target, self.steps, self.progress, settings=self.settings)
+            if is_clip_name(target):
+                report = restore.restore_video(source, target, **what, **self.clips)
+            else:
+                report = restore.restore_image(source, target, **what)
         finally:
             self.bars.close()
         if not self.quiet:
             put(str(target))
         return report.to_dict()
 
+    @property
+    def codec(self) -> str:
+        """The codec of the clips."""
+        encoding: restore.Encoding | None = self.clips.get("encoding")
+        return (encoding or restore.Encoding()).codec
+
 
 def run_file(restorer: Restorer, source: Path, target: Path, report: Path | None) -> int:
-    """Restore one picture."""
-    from restore.cli.folders import are_one, is_folder, result_name
+    """Restore one picture or clip."""
+    from restore.cli.folders import are_one, is_clip_name, is_folder, result_name
 
     if is_folder(target):
-        target = target / result_name(source)
+        target = target / result_name(source, restorer.codec)
     if are_one(target, source):
         raise SettingsError(f"The result would replace {source} itself: give another name.")
+    if not is_clip_name(target):
+        refuse_for_picture(restorer.clips, target.name)
     check_report(report, (source, target))
     write_report(report, restorer.restore(source, target))
     return OK

@@ -1,0 +1,25 @@
+"""The command ``probe``: what a clip is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import restore
+from restore.cli import OK
+from restore.cli.bars import Bars
+from restore.cli.terminal import put
+from restore.errors import SettingsError
+from restore.progress import Progress
+
+
+def probe(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
+    """The command ``probe``."""
+    from restore.media.clips.describe import describe
+
+    if not arguments.file:
+        raise SettingsError("The name of FILE is empty: give a clip.")
+    info = restore.probe(Path(arguments.file))
+    put(json.dumps(info.to_dict(), indent=2, ensure_ascii=False) if arguments.json else describe(info))
+    return OK
