@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import restore
 from restore.errors import InputError, LimitError
 from restore.media.clips.containers import main_video, open_clip
 from restore.settings import Settings
@@ -168,6 +169,15 @@ def test_too_large_a_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> 
         open_clip(clips.write_clip(tmp_path / "clip.mp4"), small)
     with pytest.raises(LimitError, match="65000 x 65000"):
         open_clip(clips.write_y4m(tmp_path / "bomb.y4m", "W65000 H65000 F25:1"), SETTINGS)
+
+
+def test_a_file_has_the_limit_of_clips(tmp_path: Path) -> None:
+    made = [clips.write_clip(tmp_path / "a.mp4"), clips.write_webp(tmp_path / "b.webp", clips.pictures(2), [40, 40])]
+    for path in made:
+        size = path.stat().st_size
+        assert restore.probe(path, replace(SETTINGS, max_file_bytes=1, max_clip_bytes=size)).size == size
+        with pytest.raises(LimitError, match="RESTORE_MAX_CLIP_MB"):
+            restore.probe(path, replace(SETTINGS, max_clip_bytes=size - 1))
 
 
 def test_a_picture_that_grows_beyond_the_limit_is_not_decoded(tmp_path: Path) -> None:

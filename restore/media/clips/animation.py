@@ -22,7 +22,7 @@ def decoded(path: Path, settings: Settings, *, alpha: bool) -> Iterator[VideoFra
     mode, pixel_format = ("RGBA", "rgba") if alpha else ("RGB", "rgb24")
     time = 0
     durations = webp.frame_durations(path, settings)
-    with open_source(path, settings) as file, Image.open(file, formats=("WEBP",)) as animation:
+    with open_source(path, settings, clip=True) as file, Image.open(file, formats=("WEBP",)) as animation:
         for number, duration in enumerate(durations):
             try:
                 animation.seek(number)

@@ -161,7 +161,9 @@ def _open(file: BinaryIO, prefix: bytes, name: str, settings: Settings) -> Input
     try:
         return av.open("fd:", mode="r", options=options, metadata_errors="replace", timeout=SECONDS)
     except MemoryError as error:
-        raise ResourceError(f"There is not enough memory to open {name}.") from error
+        raise ResourceError(
+            f"Opening {name} takes more memory than there is: it is broken, or too large for this machine."
+        ) from error
     except av.error.ExitError as error:
         raise InputError(f"{name} cannot be read: opening it took longer than {SECONDS} seconds.") from error
     except (av.FFmpegError, OSError, ValueError) as error:

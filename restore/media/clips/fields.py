@@ -121,15 +121,12 @@ class FieldDetector:
         if self._shape is None:
             self._shape = shape
             self._open(frame)
-        if shape == self._shape and self._source is not None:
+        if shape == self._shape:
             self._compare_lines(frame)
-            self._source.push(frame)
-            self._drain()
+            self._push(frame)
 
     def finish(self) -> FieldFacts:
-        if self._source is not None:
-            self._source.push(None)
-            self._drain()
+        self._push(None)
         return FieldFacts(
             self._shape[1] if self._shape else 0,
             self._frames,
@@ -171,11 +168,19 @@ class FieldDetector:
         else:
             self._whole += 1
 
-    def _drain(self) -> None:
-        assert self._sink is not None
+    def _push(self, frame: VideoFrame | None) -> None:
+        if self._source is None or self._sink is None:
+            return
+        try:
+            self._source.push(frame)
+            self._drain(self._sink)
+        except (av.FFmpegError, OSError):  # the frames of a broken file change in ways that a filter does not take
+            self._source = None
+
+    def _drain(self, sink: FilterContext) -> None:
         while True:
             try:
-                frame = self._sink.pull()
+                frame = sink.pull()
             except (av.BlockingIOError, av.EOFError):
                 return
             self._looks[frame.metadata.get("lavfi.idet.multiple.current_frame", "")] += 1

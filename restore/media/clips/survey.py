@@ -30,6 +30,9 @@ MAX_MESSAGES = 8
 MAX_ATTEMPTS = 600
 """Packets given to the decoder before it counts as one that makes nothing of them."""
 
+BROKEN_OFF = (av.FFmpegError, OSError, IndexError)
+"""What PyAV raises when reading packets fails; ``IndexError`` where a stream turns up that was not there at first."""
+
 _DOLBY_VISION = {Kind.DOVI_METADATA, Kind.DOVI_RPU_BUFFER}
 _FULL_RANGE = 2
 
@@ -91,7 +94,7 @@ def survey(container: InputContainer, stream: VideoStream) -> Survey:
     while True:
         try:
             packet = next(packets, None)
-        except av.FFmpegError:
+        except BROKEN_OFF:
             seen.complete = seen.broken = True
             break
         if packet is None:
@@ -130,7 +133,7 @@ def look_at_fields(container: InputContainer, stream: VideoStream, at: int) -> F
                 detector.look(frame)
             if seen.frames >= MAX_FRAMES // 2 or attempt >= MAX_FRAMES * 4:
                 break
-    except av.FFmpegError:  # what could be seen until here counts
+    except BROKEN_OFF:  # what could be seen until here counts
         pass
     return detector.finish()
 

@@ -36,7 +36,7 @@ def probe(path: Path, settings: Settings) -> ClipInfo:
     Raises ``InputError`` if it is broken, cut off or without frames, ``LimitError`` if it is larger than ``settings``
     allow.
     """
-    with open_source(path, settings) as file:
+    with open_source(path, settings, clip=True) as file:
         size = file.seek(0, 2)
         width, height, alpha = _canvas(file)
         check_pixels(width, height, path.name, settings)
@@ -69,7 +69,7 @@ def probe(path: Path, settings: Settings) -> ClipInfo:
 
 def frame_durations(path: Path, settings: Settings) -> list[int]:
     """How long each frame of the animated WebP at ``path`` is shown, in milliseconds."""
-    with open_source(path, settings) as file:
+    with open_source(path, settings, clip=True) as file:
         return _steps(file)
 
 
