@@ -1,8 +1,7 @@
-"""The page that the tests of the viewers look at: ``python -m tests.viewer_page PORT`` serves it on loopback."""
+"""The page that the tests of the viewers look at: ``python -m tests.viewer_page`` serves it on loopback."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def write_pair(folder: Path, name: str, size: tuple[int, int]) -> dict[str, Any]
     return viewer.comparison_value(*paths, *size)
 
 
-def serve(port: int) -> None:
+def serve() -> None:
     """Serve the page until the process ends, its pictures in a folder below Gradio's own."""
     folder = Path(get_upload_folder()) / "a folder"
     folder.mkdir(parents=True)
@@ -90,8 +89,8 @@ def serve(port: int) -> None:
         gr.HTML('<p class="restore-note">A note</p><p class="restore-status good">Good</p>')
         gr.HTML('<p class="restore-status bad">Bad</p><span class="restore-badge warn">careful</span>')
         gr.HTML('<table class="restore-table"><tr><th scope="row">Name</th><td>Value</td></tr></table>')
-    page.launch(server_name="127.0.0.1", server_port=port, quiet=True, theme=theme.THEME, head=theme.head())
+    page.launch(server_name="127.0.0.1", quiet=True, theme=theme.THEME, head=theme.head())
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]))
+    serve()
