@@ -8,8 +8,11 @@ with contextlib.suppress(ImportError):
     import spaces  # noqa: F401
 
 from restore.errors import SettingsError
+from restore.inference.allocator import one_heap
 from restore.ui.page import build_page, launch_page
 
+# Before there are other threads, one of which will do the work.
+one_heap()
 try:
     demo = build_page()
 except SettingsError as error:

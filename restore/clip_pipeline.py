@@ -59,6 +59,9 @@ DECODED_AHEAD = 2
 ENCODED_BEHIND = 1
 """Finished frames that wait for the encoder."""
 
+PASS_BYTES = {"cpu": 2**30}
+"""What one pass of a network may take where decoder, encoder and the frames on their way share the memory."""
+
 
 def restore_video(
     source: str | Path,
@@ -188,7 +191,8 @@ def _staged(
             yield frame
             del frame
 
-    with closing(stage.run(wanted(), replace(engine, progress=parts.of_part(part)))) as results:
+    own = replace(engine, progress=parts.of_part(part), pass_bytes=PASS_BYTES.get(engine.device.type))
+    with closing(stage.run(wanted(), own)) as results:
         while True:
             began, waited = time.monotonic(), 0.0
             frame = next(results, None)

@@ -3,6 +3,10 @@
 glibc gives every large block back to the kernel as soon as it is freed, so each layer of each tile pays for fresh pages
 again: on a compact network that costs about half the speed. Inside ``reuse`` large blocks come from a heap that is not
 trimmed; on leaving it the heap is given back. Elsewhere than on glibc nothing changes.
+
+Threads that glibc gives a heap of their own get it in pieces of 64 MiB, which are unmapped as soon as they are empty
+and too small for a large frame. ``one_heap`` keeps new threads from that: they share the heap of the main thread,
+which grows and stays.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from contextlib import contextmanager
 from functools import cache
 
 # Parameters of mallopt(3).
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -2, -3, -4, -8
 # What glibc's own adaptation arrives at in a program that uses large blocks; setting any of them turns it off.
 _USUAL = {_TRIM_THRESHOLD: 64 * 2**20, _TOP_PAD: 128 * 2**10, _MMAP_THRESHOLD: 32 * 2**20, _MMAP_MAX: 65536}
 _KEEP = {_TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 * 2**20, _MMAP_MAX: 0}
@@ -32,6 +36,13 @@ def _glibc() -> ctypes.CDLL | None:
     return library if hasattr(library, "gnu_get_libc_version") and hasattr(library, "mallopt") else None
 
 
+def one_heap() -> None:
+    """Let threads that start from now on share the heap of the main thread, as long as the process lives."""
+    library = _glibc()
+    if library is not None:
+        library.mallopt(_ARENA_MAX, 1)
+
+
 @contextmanager
 def reuse() -> Iterator[None]:
     """Keep freed memory for the next layer until the last user leaves; safe to nest and to use from several threads."""
@@ -43,6 +54,7 @@ def reuse() -> Iterator[None]:
     with _lock:
         _users += 1
         if _users == 1:
+            one_heap()
             for parameter, value in _KEEP.items():
                 library.mallopt(parameter, value)
     try:

@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 class Engine:
     """One piece of work: where it runs, who watches it, and what there is to say about it afterwards.
 
-    ``download`` says whether models that are missing may be downloaded.
+    ``download`` says whether models that are missing may be downloaded. ``pass_bytes`` is what one pass of a network
+    may take at most, where other work beside it needs memory too.
     """
 
     settings: Settings
@@ -26,6 +27,7 @@ class Engine:
     device: torch.device
     warnings: list[str] = field(default_factory=list)
     download: bool = True
+    pass_bytes: int | None = None
 
     @classmethod
     def start(cls, settings: Settings, progress: Progress, *, download: bool = True) -> Engine:

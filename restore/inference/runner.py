@@ -80,6 +80,8 @@ class Runner:
     engine: Engine
     plan: dict[str, Any] = field(default_factory=dict)
     _float32_only: bool = False
+    # The tile and the batch for each precision and size, so that all frames of a clip are cut up alike.
+    _chosen: dict[tuple[torch.dtype, int, int], tuple[int, int]] = field(default_factory=dict)
 
     @property
     def scale(self) -> int:
@@ -232,6 +234,7 @@ class Runner:
                 rows += band.shape[1]
                 if band.shape[1]:
                     yield band
+        self._chosen[dtype, padded.shape[1], padded.shape[2]] = tiler.tile, tiler.batch
         self.plan |= {
             "precision": name_of(dtype),
             "tile": tiler.tile if tiler.tile < max(height, width) else "whole picture",
@@ -241,13 +244,20 @@ class Runner:
         part.at(tiler.finished, tiler.total)
 
     def _tiles(self, dtype: torch.dtype, height: int, width: int) -> tuple[int, int]:
-        """The side of a tile and how many go into a batch, from the memory that is free."""
+        """The side of a tile and how many go into a batch: from the memory that is free, or as for the last picture."""
+        key = dtype, height, width
+        if key not in self._chosen:
+            self._chosen[key] = self._choose_tiles(dtype, height, width)
+        return self._chosen[key]
+
+    def _choose_tiles(self, dtype: torch.dtype, height: int, width: int) -> tuple[int, int]:
         traits = self.source.traits
         kind = self.engine.device.type
         layer = LARGEST_LAYER[kind] // dtype.itemsize // traits.macs_of_largest_layer
         bytes_per_pixel = traits.values_per_pixel * dtype.itemsize + 3 * 4 * 3 * traits.scale**2
         free = memory.available(self.engine.settings, self.engine.device)
-        pixels = min(layer, min(LARGEST_PASS[kind], int(SHARE_OF_MEMORY * free)) // bytes_per_pixel)
+        largest = min(LARGEST_PASS[kind], self.engine.pass_bytes or LARGEST_PASS[kind])
+        pixels = min(layer, min(largest, int(SHARE_OF_MEMORY * free)) // bytes_per_pixel)
         wanted = self.engine.settings.tile
         fits = height * width <= pixels if wanted is None else max(height, width) <= wanted and height * width <= layer
         if fits:
