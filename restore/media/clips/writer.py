@@ -296,8 +296,10 @@ class ClipWriter:
     def _drop(self) -> None:
         """Let go of everything that is open, without encoding what is held back."""
         if self._output is not None:
-            # There is an error already; that the unfinished file cannot be closed properly is of no interest.
+            # There is an error already; that the unfinished file cannot be closed properly is of no interest. Without
+            # its name, MP4 is not rearranged, which would take as long as reading and writing all of it.
             with contextlib.suppress(av.FFmpegError, OSError):
+                self._temporary.unlink(missing_ok=True)
                 self._output.close()
         self._held = self._filled = None
 
