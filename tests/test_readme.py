@@ -12,11 +12,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 from PIL import Image
 
 from restore import catalog
 from restore.settings import VARIABLES
+from tests.clips import pictures, write_clip
 from tests.server import Server, running
 
 ROOT = Path(__file__).parent.parent
@@ -91,6 +93,17 @@ def test_the_commands_do_what_it_says(here: Path) -> None:
     reports = json.loads((here / "report.json").read_text(encoding="utf-8"))["files"]
     assert [report["stages"][0]["settings"]["material"] for report in reports] == ["scan", "scan"]
     assert "RealESRGAN_x4plus" in out
+
+
+def test_the_commands_for_clips_do_what_it_says(here: Path) -> None:
+    write_clip(here / "film.mp4", pictures(20))
+    out = run("bash", "-euo", "pipefail", "-c", snippet("Clips", "bash"))
+    assert "25 frames per second, 20 frames" in out
+    for name, frames, codec in (("large.mp4", 20, "h264"), ("part.mkv", 10, "hevc")):
+        with av.open(str(here / name)) as clip:
+            video = clip.streams.video[0]
+            assert (video.codec_context.name, video.width, video.height) == (codec, 192, 128)
+            assert sum(1 for _ in clip.decode(video)) == frames
 
 
 def test_the_python_runs(here: Path) -> None:
