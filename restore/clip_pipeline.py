@@ -294,7 +294,7 @@ class _Work:
         frames: Iterator[Frame] = self.reader.frames()
         if self.cuts is not None:
             frames = self.cuts.watch(frames)
-        prepared = each_once(frames, self._prepared)
+        prepared = each_once(frames, lambda frame: prepared(frame, self.plan))
         while True:
             began = time.monotonic()
             frame = next(prepared, None)
@@ -304,22 +304,6 @@ class _Work:
             self.parts.done[0] += 1
             yield frame
             del frame
-
-    def _prepared(self, frame: Frame) -> Frame:
-        """A frame with square pixels, and with transparency only where the result keeps it."""
-        pixels, alpha = frame.pixels, frame.alpha
-        if alpha is not None and not self.plan.encoder.layout.alpha:
-            pixels, alpha = torch.ones(1).lerp(pixels, alpha), None
-        if alpha is not None and self.opened:
-            pixels = fill_transparent(pixels, alpha)
-        width, height = self.plan.size
-        if (frame.width, frame.height) != (width, height):
-            pixels = lanczos(pixels, height, width)
-            alpha = None if alpha is None else lanczos(alpha[None], height, width)[0]
-        if self.opened:
-            # Networks were trained on what can be shown; a chain without stages keeps what lies a little beyond.
-            pixels = pixels.clamp(0, 1)
-        return replace(frame, pixels=pixels, alpha=alpha)
 
     def _trimmed(self, frame: Frame) -> Frame:
         """A frame in the size that is written."""
@@ -368,6 +352,23 @@ class _Work:
                 f"{self.plan.target.name} cannot be written: less than {least / MEBI:.0f} MiB are left free in its "
                 "folder; make room, or lower RESTORE_MIN_FREE_MB."
             )
+
+
+def prepared(frame: Frame, plan: ClipPlan) -> Frame:
+    """A decoded frame as the first stage gets it: with square pixels, and transparent only where the result can be."""
+    pixels, alpha = frame.pixels, frame.alpha
+    if alpha is not None and not plan.encoder.layout.alpha:
+        pixels, alpha = torch.ones(1).lerp(pixels, alpha), None
+    if alpha is not None and plan.stages:
+        pixels = fill_transparent(pixels, alpha)
+    width, height = plan.size
+    if (frame.width, frame.height) != (width, height):
+        pixels = lanczos(pixels, height, width)
+        alpha = None if alpha is None else lanczos(alpha[None], height, width)[0]
+    if plan.stages:
+        # Networks were trained on what can be shown; a chain without stages keeps what lies a little beyond.
+        pixels = pixels.clamp(0, 1)
+    return replace(frame, pixels=pixels, alpha=alpha)
 
 
 def _kept_memory(engine: Engine) -> Any:
