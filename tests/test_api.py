@@ -389,6 +389,13 @@ def test_a_request_that_is_too_large_or_too_deep_is_refused(server: Server) -> N
     assert (large.status_code, deep.status_code, broken.status_code) == (413, 400, 422)
 
 
+@pytest.mark.parametrize(("body", "sentence"), [({}, "argument: image"), ({"image": None, "foo": 1}, "`foo`")])
+def test_a_parameter_that_is_missing_or_unknown_is_named(server: Server, body: dict[str, Any], sentence: str) -> None:
+    answer = httpx.post(f"{server.url}gradio_api/call/v2/restore_image", json=body)
+    assert answer.status_code == 422
+    assert sentence in answer.json()["detail"]
+
+
 def test_the_models_are_listed_with_the_device(client: Client) -> None:
     answer = client.predict(api_name="/models")
     assert set(answer["device"]) == {"name", "kind", "precision", "memory_bytes"}

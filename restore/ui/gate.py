@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -25,6 +26,7 @@ LARGEST_BODY = 4 * 2**20
 """Bytes of a request that is not an upload: settings and names, never pixels."""
 
 WEB = ("http://", "https://")
+CALL_BY_NAME = re.compile(r".*/gradio_api/call/v2/\w+")
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 _stops: dict[str, Callable[[], object]] = {}
@@ -70,7 +72,14 @@ class Gate:
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)
         answer = JSONResponse({"detail": "The request is too large."}, 413) if body is None else _answer(scope, body)
-        await (answer or self._app)(scope, _replay(body or b"", receive), send)
+        try:
+            await (answer or self._app)(scope, _replay(body or b"", receive), send)
+        except TypeError as error:
+            # With parameters by name, Gradio has a sentence for one that is missing or unknown, and no answer. What an
+            # endpoint does itself comes later, in the queue.
+            if not CALL_BY_NAME.fullmatch(scope["path"]):
+                raise
+            await JSONResponse({"detail": str(error)}, 422)(scope, receive, send)
 
 
 APP_OPTIONS: Mapping[str, Any] = {"middleware": [Middleware(Gate)]}
