@@ -80,6 +80,7 @@ def launch_page(page: gr.Blocks, settings: Settings | None = None) -> None:
         auth=list(settings.login) or None,
         max_file_size=settings.max_file_bytes,
         show_error=False,
+        enable_monitoring=False,
         theme=theme.THEME,
         head=theme.head() + language.head(),
         i18n=I18N,
