@@ -51,7 +51,7 @@ class Pair:
 
 def load(path: Path, settings: Settings) -> PIL.Image.Image:
     """Read ``path`` upright as 8-bit sRGB, transparency over a chequerboard; raises what ``read_image`` does."""
-    return _to_srgb(read_image(path, settings))
+    return _flat(_to_srgb(read_image(path, settings)))
 
 
 def fit(picture: PIL.Image.Image, side: int) -> PIL.Image.Image:
@@ -74,15 +74,16 @@ def write_pair(source: Path, result: Path, folder: Path, settings: Settings) -> 
     """Write what the viewer shows into ``folder``: the result, and the source enlarged to the same size."""
     # A result may be larger than what is let in.
     ours = replace(settings, max_file_bytes=result.stat().st_size, max_input_pixels=settings.max_output_pixels)
-    after = load(result, ours)
+    after = _to_srgb(read_image(result, ours))
     scale = _shown_scale(*after.size)
     width, height = (max(1, round(length * scale)) for length in after.size)
     if scale < 1:
         after = after.resize((width, height), PIL.Image.Resampling.LANCZOS, reducing_gap=3)
-    after_path = _write(after, folder / "after")
+    # The chequerboard comes last: were it enlarged with the picture, the two would differ where nothing is to be seen.
+    after_path = _write(_flat(after), folder / "after")
     del after  # one of them at a time: each may take hundreds of megabytes
-    before = load(source, settings).resize((width, height), PIL.Image.Resampling.BICUBIC)
-    return Pair(_write(before, folder / "before"), after_path, width, height, scale)
+    before = _to_srgb(read_image(source, settings)).resize((width, height), PIL.Image.Resampling.BICUBIC)
+    return Pair(_write(_flat(before), folder / "before"), after_path, width, height, scale)
 
 
 def _shown_scale(width: int, height: int) -> float:
@@ -101,6 +102,7 @@ def _write(picture: PIL.Image.Image, stem: Path) -> Path:
 
 
 def _to_srgb(image: Image) -> PIL.Image.Image:
+    """The picture in 8 bits, with its transparency if it has any."""
     pixels = _to_8_bits(image.pixels)
     grey = pixels.shape[2] == 1
     picture = PIL.Image.fromarray(pixels[:, :, 0] if grey else pixels)
@@ -108,9 +110,15 @@ def _to_srgb(image: Image) -> PIL.Image.Image:
         picture = _through_profile(picture, image.icc_profile)
     picture = picture.convert("RGB")
     if image.alpha is not None:
-        mask = PIL.Image.fromarray(_to_8_bits(image.alpha).reshape(pixels.shape[:2]))
-        picture = PIL.Image.composite(picture, _chequerboard(picture.size), mask)
+        picture.putalpha(PIL.Image.fromarray(_to_8_bits(image.alpha).reshape(pixels.shape[:2])))
     return picture
+
+
+def _flat(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """``picture`` with a chequerboard where it is transparent."""
+    if picture.mode != "RGBA":
+        return picture
+    return PIL.Image.composite(picture.convert("RGB"), _chequerboard(picture.size), picture.getchannel("A"))
 
 
 def _to_8_bits(samples: Samples) -> NDArray[np.uint8]:
