@@ -24,6 +24,10 @@ class InputError(RestoreError, ValueError):
     """The file that was given is missing, empty, broken or of a kind that is not supported."""
 
 
+class GoneError(InputError):
+    """The job that is asked for is not known, or no longer: its result was kept for as long as was promised."""
+
+
 class LimitError(RestoreError, ValueError):
     """The work is larger than one of the limits in ``settings.py`` allows."""
 

@@ -23,7 +23,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restore.errors import UNEXPECTED, BusyError, Cancelled, InputError, OutputError, RestoreError
+from restore.errors import UNEXPECTED, BusyError, Cancelled, GoneError, OutputError, RestoreError
 from restore.progress import Position, Progress
 from restore.report import write_json
 from restore.settings import MEBI
@@ -304,7 +304,8 @@ class JobStore:
             # One of those that have not ended is not waiting but running, or just about to.
             waiting = sum(not job.ended for job in self._jobs.values()) - 1
             if waiting >= self._max_waiting:
-                raise BusyError(f"The server is busy: {waiting} jobs are waiting already. Try again in some minutes.")
+                jobs = "1 job is" if waiting == 1 else f"{waiting} jobs are"
+                raise BusyError(f"The server is busy: {jobs} waiting already. Try again in some minutes.")
             job = Job(secrets.token_urlsafe(ID_BYTES), self.root, title, function, self._ahead_of)
             self._jobs[job.id] = job
             # With the lock held, so that the jobs run in the order that their places in the queue were told.
@@ -312,7 +313,7 @@ class JobStore:
         return job
 
     def find(self, id: str) -> Job:
-        """The job with this id, also a finished one of an earlier process; raises ``InputError`` if there is none."""
+        """The job with this id, also a finished one of an earlier process; raises ``GoneError`` if there is none."""
         # Whatever is not of the form that we give out is refused before any file is touched.
         if isinstance(id, str) and ID.fullmatch(id):
             with self._lock:
@@ -321,7 +322,7 @@ class JobStore:
                 job = self._read(id)
             if job is not None:
                 return job
-        raise InputError(GONE)
+        raise GoneError(GONE)
 
     def close(self, seconds: float) -> None:
         """The process ends: stop what runs and waits, and give it ``seconds`` to clean up. Results stay."""

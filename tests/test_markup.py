@@ -15,7 +15,7 @@ from PIL import Image
 
 import restore
 from restore.catalog import checkpoints
-from restore.errors import BusyError, InputError, LimitError, RestoreError, WeightsError
+from restore.errors import BusyError, GoneError, InputError, LimitError, RestoreError, WeightsError
 from restore.inventory import DeviceFacts, ModelState, model_facts
 from restore.jobs import StageProgress
 from restore.media.images import ImageInfo
@@ -115,8 +115,8 @@ def test_a_real_report_is_a_table_in_both_languages(tmp_path: Path) -> None:
     table = Reader(html, "en").table
     assert table["Result"] == "JPG, 4.0 MB, 60 × 40 pixels, from 30 × 20"
     assert table["Model"].split() == ["Built-in", "(x4)", "comes", "with", "the", "program", "Apache-2.0"]
-    assert table["Why this one"].startswith("Automatic: Real-ESRGAN general v3 is the first choice for “Photo”")
-    assert made.stages[0].notes[0] in table["Why this one"], "the engine's own reason"
+    why = "Automatic: Real-ESRGAN general v3 is the first choice for “Photo” on this device, but could not be had"
+    assert table["Why this one"] == why, "and no more: how to get it is said in the warning below"
     assert table["Device"] == f"Processor · {made.stages[0].precision}"
     assert table["Tiles"] == "The whole picture in one piece"
     assert re.fullmatch(r"[\d.]+ s", table["Time"])
@@ -174,10 +174,16 @@ def test_progress_names_the_step_and_reads_in_one_language() -> None:
     ]
 
 
-def test_a_finished_tile_is_not_counted_beyond_the_last() -> None:
-    html = markup.progress([StageProgress(Position("upscale", 0, 1, 12, 12, "tiles"), 0.0)], 1.0)
-    (bar,) = Reader(html, "en").bars
-    assert (bar["aria-label"], bar["aria-valuetext"]) == ("Upscale", "tile 12 of 12 · 100 %")
+def test_a_finished_tile_is_not_counted_beyond_the_last_and_the_last_stage_is_followed_by_saving() -> None:
+    said = []
+    for index in range(2):
+        html = markup.progress([StageProgress(Position("upscale", index, 2, 12, 12, "tiles"), 0.0)], 1.0)
+        (bar,) = Reader(html, "en").bars
+        said.append((bar["aria-label"], bar["aria-valuenow"], bar["aria-valuetext"]))
+    assert said == [
+        ("Upscale, 1 of 2", "100", "tile 12 of 12 · 100 %"),
+        ("Upscale, 2 of 2", "100", "done; the result is being saved"),
+    ]
 
 
 def test_a_job_that_waits_says_how_many_come_first() -> None:
@@ -191,6 +197,7 @@ def test_a_job_that_waits_says_how_many_come_first() -> None:
     [
         (InputError("old.png is broken."), "This input cannot be used", "输入内容无法使用"),
         (LimitError("old.png is broken."), "This is more than is possible here", "超出了这里的限制"),
+        (GoneError("old.png is broken."), "This result is no longer here", "该结果已不在服务器上"),
         (BusyError("old.png is broken."), "The server is busy", "服务器繁忙"),
         (type("Special", (WeightsError,), {})("old.png is broken."), "The model cannot be used", "模型无法使用"),
     ],
@@ -220,7 +227,8 @@ def test_what_is_at_hand_tells_every_state() -> None:
         licence="CC-BY-NC-4.0",
     )
     here = replace(facts["RealESRNet_x4plus"], state=ModelState.ON_DISK, download_bytes=None, verified=False)
-    models = [facts["built-in"], facts["realesr-general-x4v3"], here, damaged]
+    partly = replace(facts["RealESRGAN_x4plus"], state=ModelState.ON_DISK, download_bytes=4_900_000, verified=True)
+    models = [facts["built-in"], facts["realesr-general-x4v3"], here, partly, damaged]
     html = markup.inventory(DeviceFacts("Card 9000", "cuda", "bfloat16", 24_000_000_000), models)
     table = Reader(html, "en").table
     assert table["Graphics card"] == "Card 9000"
@@ -229,6 +237,7 @@ def test_what_is_at_hand_tells_every_state() -> None:
     assert table["Built-in (x4)"].startswith("built in ")
     assert table["Real-ESRGAN general v3 first choice for photos"].startswith("needs 9.8 MB ")
     assert table["Real-ESRNet x4plus"].startswith("on disk not the published file ")
+    assert table["Real-ESRGAN x4plus"].startswith("on disk 4.9 MB more for all its settings Photos")
     assert table["Real-ESRGAN anime video v3"].startswith("its file is damagedIts file is damaged. ")
     assert table["Real-ESRGAN anime video v3"].endswith("CC-BY-NC-4.0 non-commercial use only")
     chinese = Reader(html, "zh").table

@@ -136,12 +136,19 @@ def progress(stages: Sequence[StageProgress], seconds: float) -> str:
 def _bar(stage: StageProgress) -> str:
     percent = int(100 * stage.position.fraction)
     title = _stage_title(stage.position)
-    words = [*_count(stage.position), text("percent", percent=percent)]
+    words = (
+        [text("saving")] if _is_over(stage.position) else [*_count(stage.position), text("percent", percent=percent)]
+    )
     if stage.seconds_left is not None and stage.seconds_left >= 1 and percent < 100:
         words.append(text("time_left", time=duration(stage.seconds_left)))
     state = joined(words, " · ", " · ")
     # A whole bar for each language, because a screen reader has no other way to read its words in the right one.
     return in_both(_bar_in(title.en, state.en, percent), _bar_in(title.zh, state.zh, percent), tag="div")
+
+
+def _is_over(position: Position) -> bool:
+    """Whether the networks are through with the picture, which is written then, without a report of how far."""
+    return position.unit == "tiles" and position.index == position.stages - 1 and position.fraction == 1
 
 
 def _bar_in(title: str, words: str, percent: int) -> str:
@@ -226,13 +233,13 @@ def _device_type(stage: Mapping[str, Any]) -> str:
 
 
 def _choice(stage: Mapping[str, Any]) -> str:
-    """Why ``auto`` took the model: in both languages from the settings, and in the engine's words where it had to."""
+    """Why ``auto`` took the model; where it had to take another one, a warning says how to get the first."""
     material = stage["settings"]["material"]
     first = auto_candidates(material, _device_type(stage))[0]
     name = text(f"material.{material}")
     if stage["models"][0]["name"] == first:
         return both("choice.first", material=name)
-    return both("choice.other", material=name, first=model_title(first)) + note(english(" ".join(stage["notes"])))
+    return both("choice.other", material=name, first=model_title(first))
 
 
 def _model_use(use: Mapping[str, Any]) -> str:
@@ -301,7 +308,8 @@ def _state(facts: ModelFacts) -> str:
     if facts.state is not ModelState.DOWNLOAD or facts.download_bytes is None:
         badges.append(badge(both(f"model_state.{facts.state.name.lower()}"), kinds[facts.state]))
     if facts.download_bytes is not None:
-        badges.append(badge(both("needs", size=file_size(facts.download_bytes))))
+        size = file_size(facts.download_bytes)
+        badges.append(badge(both("needs" if facts.state is ModelState.DOWNLOAD else "needs_more", size=size)))
     if facts.verified is False:
         badges.append(badge(both("unverified"), "warn"))
     return " ".join(badges) + (note(english(facts.problem)) if facts.problem else "")
