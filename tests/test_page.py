@@ -293,6 +293,24 @@ def test_visitors_wait_for_each_other_and_stop_their_own_work_only(visit: Visit,
     expect(second.locator("#status")).to_contain_text("Finished", timeout=WORK_MILLISECONDS)
 
 
+def test_a_double_click_begins_one_job(server: Server, visit: Visit, tmp_path: Path) -> None:
+    page, folders = visit(), server.jobs()
+    give_picture(page, gradient(tmp_path / "small.png", 20, 10))
+    faithfully(page)
+    page.locator("#run").dblclick()
+    expect(page.locator("#status")).to_contain_text("Finished", timeout=WORK_MILLISECONDS)
+    run_small(visit(), tmp_path)  # after which a second one of the double click would be through as well
+    assert len(server.jobs()) == len(folders) + 2
+
+
+DROP_TEXT = """() => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File(["Dear all,\\n"], "letter.txt", { type: "text/plain" }));
+  const event = new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true });
+  document.getElementById("status").dispatchEvent(event);
+}"""
+
+
 def test_what_is_no_picture_gets_one_sentence_in_both_languages(server: Server, visit: Visit, tmp_path: Path) -> None:
     page = visit()
     page.locator("#run").click()
@@ -320,6 +338,8 @@ def test_what_is_no_picture_gets_one_sentence_in_both_languages(server: Server, 
     assert server.jobs() == folders
     page.get_by_role("button", name="English").click()
     run_small(page, tmp_path)
+    page.evaluate(DROP_TEXT)
+    expect(page.locator("#facts").get_by_role("alert")).to_contain_text("letter.txt is not a picture")
 
     (tmp_path / "huge.png").write_bytes(bytes(31 * 2**20))
     give(page, tmp_path / "huge.png")
@@ -394,6 +414,7 @@ def test_all_models_are_tried_on_a_crop_and_one_is_taken_over(visit: Visit) -> N
         expect(cell.locator("img")).to_have_js_property("naturalWidth", 640)
     expect(cells.filter(has_text="needs 67.0 MB").first).to_contain_text("Not on this machine")
     cells.filter(has_text="Built-in").get_by_role("button", name="Use this model").click()
+    expect(page.locator("#preset input:checked")).to_have_count(0)
     unfold(page, "advanced")
     expect(page.get_by_label("Model", exact=True)).to_have_value(re.compile("Built-in"))
 
@@ -462,6 +483,14 @@ def test_nothing_is_cut_off_or_without_a_name(visit: Visit, locale: str, width: 
 
 def test_the_switch_changes_the_whole_page_and_loses_nothing(visit: Visit, tmp_path: Path) -> None:
     page = visit()
+    hint = page.get_by_test_id("upload-text")
+    words = "one => getComputedStyle(one, '::after').content"  # Gradio's own stay in the language of the first load
+    assert "Drop a picture here" in hint.evaluate(words)
+    page.get_by_role("button", name="简体中文").click()
+    expect(page.locator("#run")).to_have_text("开始")
+    assert "把图片拖到这里" in hint.evaluate(words)
+    page.get_by_role("button", name="English").click()
+    expect(page.locator("#run")).to_have_text("Run")
     run_small(page, tmp_path)
     page.get_by_role("button", name="简体中文").click()
     expect(page.locator("#run")).to_have_text("开始")
@@ -540,6 +569,15 @@ def test_the_pictures_of_the_viewer_show_the_same_place_at_the_size_of_the_resul
         assert before.size == after.size == (3600, 2400)
         difference = np.abs(np.asarray(before).astype(float) - np.asarray(after))
     assert difference.mean() < 1  # a shift by a single pixel of the result makes more
+
+
+def test_where_nothing_is_to_be_seen_before_and_after_are_alike(tmp_path: Path) -> None:
+    for name, side in (("source.png", 30), ("result.png", 120)):
+        Image.new("RGBA", (side, side), (255, 0, 0, 0)).save(tmp_path / name)
+    pair = preview.write_pair(tmp_path / "source.png", tmp_path / "result.png", tmp_path, Settings())
+    with Image.open(pair.before) as before, Image.open(pair.after) as after:
+        assert before.mode == after.mode == "RGB"
+        assert before.tobytes() == after.tobytes()
 
 
 def test_a_result_too_large_for_browsers_is_shown_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

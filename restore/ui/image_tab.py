@@ -61,7 +61,7 @@ def build_image_tab(
     page: gr.Blocks, store: JobStore, executor: Executor, settings: Settings, concurrency_limit: int
 ) -> None:
     """Put the components and the events of the tab into ``page``, which is being built."""
-    nothing_yet = markup.note(both("upload_hint")) + markup.limits(settings)
+    nothing_yet = markup.limits(settings)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             # Not ``gr.Image``: it opens the file itself, knows no HEIC and has no words for a broken one.
@@ -77,7 +77,9 @@ def build_image_tab(
             example = examples.example_row("examples")
             options = UpscaleOptions(settings)
             with gr.Row():
-                run = gr.Button(label("run"), variant="primary", scale=2, min_width=120, elem_id="run")
+                run = gr.Button(
+                    label("run"), variant="primary", scale=2, min_width=120, elem_id="run", elem_classes="restore-once"
+                )
                 stop = gr.Button(label("stop"), variant="stop", interactive=False, min_width=100, elem_id="stop")
             options.advanced()
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):

@@ -30,14 +30,15 @@
     const input = upload && (await emptied(upload));
     if (!input) return;
     const held = new DataTransfer();
-    held.items.add(file);
+    // Gradio would refuse what is not called a picture, in its own words and language; what it is, the server tells.
+    held.items.add(file.type.startsWith("image/") ? file : new File([file], file.name, { type: "image/unknown" }));
     input.files = held.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
   const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
-  /** Show where a file may be let go: everywhere. The upload itself stops these events while they are above it. */
+  /** Show where a file may be let go: everywhere. */
   function outline(on) {
     if (!on) entered = 0;
     inView()?.classList.toggle("restore-drop", on);
@@ -61,8 +62,7 @@
     (event) => {
       outline(false);
       const file = event.dataTransfer?.files[0];
-      // An upload that is empty takes what falls on it itself.
-      if (!file || !inView() || inputOf(inView())?.parentElement.contains(event.target)) return;
+      if (!file || !inView()) return;
       event.preventDefault();
       event.stopPropagation();
       give(file);

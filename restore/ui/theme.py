@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import gradio as gr
+
+from restore.ui.texts import text
 
 HERE = Path(__file__).parent
 
@@ -87,11 +90,18 @@ THEME = gr.themes.Default(
 
 
 def head() -> str:
-    """What goes into the page's head: the style sheet, and pasting and dropping anywhere.
+    """What goes into the page's head: the style sheet, pasting and dropping anywhere, and one run for a double click.
 
     The style sheet goes there because Gradio rewrites what it is given as ``css``, and rules for the whole page (its
     language, its theme inside ``@media``) do not survive that.
     """
     styles = (HERE / "page.css").read_text(encoding="utf-8")
-    script = (HERE / "paste.js").read_text(encoding="utf-8")
-    return f"<style>\n{styles}</style>\n<script>\n{script}</script>\n"
+    hint = text("upload_hint")
+    words = (
+        f":root {{ --restore-upload-en: {json.dumps(hint.en)}; "
+        f"--restore-upload-zh: {json.dumps(hint.zh, ensure_ascii=False)}; }}"
+    )
+    scripts = "".join(
+        f"<script>\n{(HERE / name).read_text(encoding='utf-8')}</script>\n" for name in ("paste.js", "once.js")
+    )
+    return f"<style>\n{words}\n{styles}</style>\n{scripts}"

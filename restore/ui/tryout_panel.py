@@ -133,7 +133,12 @@ class TryoutPanel:
                     self._download = gr.Checkbox(False, label=label("tryout_download"), elem_id="tryout-download")
                     with gr.Row():
                         self._run = gr.Button(
-                            label("tryout_run"), variant="primary", scale=2, min_width=120, elem_id="tryout-run"
+                            label("tryout_run"),
+                            variant="primary",
+                            scale=2,
+                            min_width=120,
+                            elem_id="tryout-run",
+                            elem_classes="restore-once",
                         )
                         self._stop = gr.Button(
                             label("stop"), variant="stop", interactive=False, min_width=100, elem_id="tryout-stop"
@@ -209,15 +214,15 @@ class TryoutPanel:
             size = sum(each.download_bytes or 0 for each in missing)
             return gr.Checkbox(label=label("tryout_download") + f" ({markup.file_size(size)})", visible=bool(missing))
 
-        def use_model(event: gr.SelectData) -> str:
+        def use_model(event: gr.SelectData) -> Update:
             catalog.checkpoint(str(event.value))
-            return str(event.value)
+            return {options.model: str(event.value), options.preset: None}  # no card stands for a single model
 
         place = [self._across, self._down]
         self._picker.select(None, self._picker, place, js=TO_SLIDERS, **QUIET)
         gr.on([each.change for each in place], None, [*place, self._picker], self._picker, js=TO_PICKER, **QUIET)
         self._accordion.expand(show_download, None, self._download, queue=False, **QUIET)
-        self._grid.select(use_model, None, options.model, queue=False, **QUIET)
+        self._grid.select(use_model, None, [options.model, options.preset], queue=False, **QUIET)
         attach(
             page,
             store,
