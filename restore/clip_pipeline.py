@@ -294,10 +294,10 @@ class _Work:
         frames: Iterator[Frame] = self.reader.frames()
         if self.cuts is not None:
             frames = self.cuts.watch(frames)
-        prepared = each_once(frames, lambda frame: prepared(frame, self.plan))
+        ready = each_once(frames, lambda frame: prepared(frame, self.plan))
         while True:
             began = time.monotonic()
-            frame = next(prepared, None)
+            frame = next(ready, None)
             self.clocks[0].seconds += time.monotonic() - began
             if frame is None:
                 return
