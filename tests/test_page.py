@@ -543,7 +543,7 @@ def test_what_the_settings_say_is_checked_and_only_of_this_run() -> None:
     settings = Settings(tile=64)
     with gr.Blocks():
         options = UpscaleOptions(settings)
-    values = ["scan", AUTO, 2, "", 0.8, 1, "same", "auto", 0]
+    values = ["scan", AUTO, 2, "", 0.8, 1, "auto", 0]
     assert options.read(*values).settings == settings
     chosen = options.read(*values[:-2], "float32", 96)
     assert (chosen.settings.precision, chosen.settings.tile) == ("float32", 96)

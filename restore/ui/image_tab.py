@@ -23,7 +23,7 @@ from restore.ui.options import Chosen, UpscaleOptions
 from restore.ui.results import ResultPanel, result_values
 from restore.ui.texts import both, label
 from restore.ui.tryout_panel import TryoutPanel
-from restore.ui.uploads import given_picture, result_name, uploaded
+from restore.ui.uploads import FORMATS, SAME, given_picture, result_name, uploaded
 
 # Pictures that are decoded for a preview at the same time: each may take hundreds of megabytes. They have a limit of
 # their own and no share in that of the jobs, so they wait for each other only, however many jobs are watched.
@@ -31,6 +31,8 @@ PREVIEWS_AT_ONCE = 2
 
 # What the file chooser offers beside what the browser itself takes for a picture.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".gif")
+
+FORMAT_TITLES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "avif": "AVIF"}
 
 PREVIEW_STYLES = """
 .restore-upload-preview img {
@@ -76,12 +78,20 @@ def build_image_tab(
             facts = gr.HTML(nothing_yet, elem_id="facts")
             example = examples.example_row("examples")
             options = UpscaleOptions(settings)
+            options.size_by_hand()
             with gr.Row():
                 run = gr.Button(
                     label("run"), variant="primary", scale=2, min_width=120, elem_id="run", elem_classes="restore-once"
                 )
                 stop = gr.Button(label("stop"), variant="stop", interactive=False, min_width=100, elem_id="stop")
-            options.advanced()
+            with options.advanced():
+                saved_as = gr.Dropdown(
+                    [(label("format_same"), SAME), *((FORMAT_TITLES[name], name) for name in FORMATS)],
+                    value=SAME,
+                    label=label("format"),
+                    info=label("format_info"),
+                    elem_id="format",
+                )
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
             panel = ResultPanel(settings)
     tryout = TryoutPanel(settings)
@@ -109,13 +119,13 @@ def build_image_tab(
         name = str(event.value)
         return {upload: examples.as_upload(name), options.preset: name, **options.choose_preset(name)}
 
-    def begin(file: Mapping[str, Any] | None, *values: Any) -> tuple[Function, str]:
+    def begin(file: Mapping[str, Any] | None, saved_as: Any, *values: Any) -> tuple[Function, str]:
         """Refuse at once what can be refused, not after a wait for others."""
         source = given_picture(file)
         info = probe_image(source, settings)
         chosen = options.read(*values)
         check_output_pixels(*chosen.stage.output_size(info.width, info.height), settings)
-        name = result_name(source, info.format, chosen.saved_as)
+        name = result_name(source, info.format, saved_as)
         return partial(restore_upload, source, name, chosen, executor), name
 
     upload.change(
@@ -135,7 +145,7 @@ def build_image_tab(
         run,
         stop,
         begin,
-        [upload, *options.inputs],
+        [upload, saved_as, *options.inputs],
         parameter="job",
         concurrency_limit=concurrency_limit,
     )

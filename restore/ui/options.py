@@ -1,13 +1,15 @@
-"""The settings of the stage "upscale" on the page: cards by material and the size, and below them everything else."""
+"""The settings of the stage "upscale" on the page, for pictures and for clips: cards, the size, and everything else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.i18n import I18nData
 
 from restore import catalog
 from restore.errors import SettingsError
@@ -17,11 +19,9 @@ from restore.settings import Settings
 from restore.stages import MATERIALS, Upscale, auto_candidates
 from restore.ui import markup
 from restore.ui.attach import QUIET, Update
-from restore.ui.presets import DEFAULT, PRESETS, Preset
+from restore.ui.presets import BY_SCALE, DEFAULT, DEFAULT_SIZE, PRESETS, SIZES, Preset
 from restore.ui.texts import both, label, model_label
-from restore.ui.uploads import FORMATS, SAME
 
-BY_SCALE = ""
 TARGETS = [
     (label("target.scale"), BY_SCALE),
     (label("target.fhd"), "1920x1080"),
@@ -29,8 +29,6 @@ TARGETS = [
     (label("target.uhd"), "3840x2160"),
     (label("target.uhd2"), "7680x4320"),
 ]
-
-FORMAT_TITLES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "avif": "AVIF"}
 
 PRECISIONS = {"auto": label("precision.auto"), "float32": label("precision.float32")}
 
@@ -40,60 +38,100 @@ TILE_STEP = 32
 
 
 @dataclass(frozen=True)
+class Words:
+    """What the cards and the materials are called, by preset and by material."""
+
+    question: I18nData
+    cards: Mapping[str, I18nData]
+    material: I18nData
+    materials: Mapping[str, I18nData]
+
+
+PICTURE_WORDS = Words(
+    question=label("preset_label"),
+    cards={name: label(f"preset.{name}") for name in PRESETS},
+    material=label("material_label"),
+    materials={name: label(f"material.{name}") for name in MATERIALS},
+)
+
+CLIP_WORDS = Words(
+    question=label("clip_preset_label"),
+    cards={name: label(f"clip_preset.{name}") for name in PRESETS},
+    material=label("clip_material_label"),
+    materials={name: label(f"clip_material.{name}") for name in MATERIALS},
+)
+
+
+@dataclass(frozen=True)
 class Chosen:
-    """What the visitor chose: a stage, the format of the file, and the settings of this run."""
+    """What the visitor chose: a stage, and the settings of this run."""
 
     stage: Upscale
-    saved_as: str
     settings: Settings
 
 
 class UpscaleOptions:
-    """The components of the settings, made where their methods are called, and what they say."""
+    """The components of the settings, made where their methods are called, and what they say.
 
-    def __init__(self, settings: Settings) -> None:
-        """Make the simple part: cards, scale, size."""
+    The names of their elements begin with ``prefix``.
+    """
+
+    def __init__(self, settings: Settings, words: Words = PICTURE_WORDS, prefix: str = "") -> None:
+        """Make the cards by material."""
         self._settings = settings
         self._device = device_facts(settings).kind
-        self.preset = gr.Radio(
-            [(label(f"preset.{name}"), name) for name in PRESETS],
-            value=DEFAULT,
-            label=label("preset_label"),
-            elem_id="preset",
-            elem_classes="restore-cards",
-        )
+        self._words, self._prefix = words, prefix
+        self._size: gr.Radio | None = None
+        self.preset = self._cards(words.question, words.cards, DEFAULT, "preset")
+
+    def size_cards(self) -> None:
+        """Make cards for the sizes that are asked for most."""
+        sizes = {name: label(f"size.{name}") for name in SIZES}
+        self._size = self._cards(label("size_label"), sizes, DEFAULT_SIZE, "size")
+
+    def size_by_hand(self) -> None:
+        """Make what every size can be chosen with."""
+        scale, target = SIZES[DEFAULT_SIZE] if self._size is not None else (4.0, BY_SCALE)
         with gr.Row():
             self.scale = gr.Slider(
-                1, 8, 4, step=0.5, label=label("scale"), info=label("scale_info"), min_width=200, elem_id="scale"
+                1,
+                8,
+                scale,
+                step=0.5,
+                label=label("scale"),
+                info=label("scale_info"),
+                min_width=200,
+                elem_id=self._named("scale"),
             )
             self.target = gr.Dropdown(
                 TARGETS,
-                value=BY_SCALE,
+                value=target,
                 label=label("target_label"),
                 info=label("target_info"),
                 min_width=200,
-                elem_id="target",
+                elem_id=self._named("target"),
             )
 
-    def advanced(self) -> None:
-        """Make the part for those who want to choose everything."""
+    @contextmanager
+    def advanced(self) -> Iterator[None]:
+        """Make the part for those who want to choose everything; what is made inside comes between."""
         preset = PRESETS[DEFAULT]
-        with gr.Accordion(label("advanced"), open=False, elem_id="advanced"):
+        with gr.Accordion(label("advanced"), open=False, elem_id=self._named("advanced")):
             self.material = gr.Dropdown(
-                [(label(f"material.{name}"), name) for name in MATERIALS],
+                [(title, name) for name, title in self._words.materials.items()],
                 value=preset.material,
-                label=label("material_label"),
+                label=self._words.material,
                 info=label("material_info"),
-                elem_id="material",
+                elem_id=self._named("material"),
             )
             names = sorted(offered_for(Upscale.stage), key=lambda name: name != BUILT_IN)
             self.model = gr.Dropdown(
                 [(label("model_auto"), AUTO), *((model_label(name), name) for name in names)],
                 value=preset.model,
                 label=label("model"),
-                elem_id="model",
+                elem_id=self._named("model"),
             )
-            self.note = gr.HTML(elem_id="model-note")
+            self.note = gr.HTML(elem_id=self._named("model-note"))
             self.denoise = gr.Slider(
                 0,
                 1,
@@ -101,7 +139,7 @@ class UpscaleOptions:
                 step=0.05,
                 label=label("denoise"),
                 info=label("denoise_info"),
-                elem_id="denoise",
+                elem_id=self._named("denoise"),
             )
             self.strength = gr.Slider(
                 0,
@@ -110,25 +148,37 @@ class UpscaleOptions:
                 step=0.05,
                 label=label("strength"),
                 info=label("strength_info"),
-                elem_id="strength",
+                elem_id=self._named("strength"),
             )
-            self.saved_as = gr.Dropdown(
-                [(label("format_same"), SAME), *((FORMAT_TITLES[name], name) for name in FORMATS)],
-                value=SAME,
-                label=label("format"),
-                info=label("format_info"),
-                elem_id="format",
-            )
+            yield
             self.precision = gr.Radio(
                 [(title, name) for name, title in PRECISIONS.items()],
                 value="auto",
                 label=label("precision_label"),
                 info=label("precision_info"),
-                elem_id="precision",
+                elem_id=self._named("precision"),
             )
             self.tile = gr.Slider(
-                0, LARGEST_TILE, 0, step=TILE_STEP, label=label("tile"), info=label("tile_info"), elem_id="tile"
+                0,
+                LARGEST_TILE,
+                0,
+                step=TILE_STEP,
+                label=label("tile"),
+                info=label("tile_info"),
+                elem_id=self._named("tile"),
             )
+
+    def _named(self, name: str) -> str:
+        return self._prefix + name
+
+    def _cards(self, question: I18nData, cards: Mapping[str, I18nData], chosen: str, name: str) -> gr.Radio:
+        return gr.Radio(
+            [(title, value) for value, title in cards.items()],
+            value=chosen,
+            label=question,
+            elem_id=self._named(name),
+            elem_classes="restore-cards",
+        )
 
     @property
     def inputs(self) -> list[Component]:
@@ -140,7 +190,6 @@ class UpscaleOptions:
             self.target,
             self.denoise,
             self.strength,
-            self.saved_as,
             self.precision,
             self.tile,
         ]
@@ -158,7 +207,6 @@ class UpscaleOptions:
         target: Any,
         denoise: Any,
         strength: Any,
-        saved_as: Any,
         precision: Any,
         tile: Any,
     ) -> Chosen:
@@ -175,7 +223,7 @@ class UpscaleOptions:
         stage = Upscale(
             model=model, scale=scale, target=target or None, denoise=denoise, strength=strength, material=material
         )
-        return Chosen(stage, saved_as, settings)
+        return Chosen(stage, settings)
 
     def choose_preset(self, name: str) -> Update:
         """What becomes of the settings when a card is chosen; raises ``KeyError`` for one that there is not."""
@@ -183,7 +231,7 @@ class UpscaleOptions:
         return {getattr(self, field.name): getattr(preset, field.name) for field in fields(Preset)}
 
     def connect(self, page: gr.Blocks) -> None:
-        """Let the components follow each other; after both parts are made."""
+        """Let the components follow each other; after all parts are made."""
 
         def name_preset(*values: Any) -> str | None:
             """The card that stands for the settings as they are now; none where they were changed by hand."""
@@ -201,12 +249,24 @@ class UpscaleOptions:
         def show_target(target: str) -> gr.Slider:
             return gr.Slider(interactive=target == BY_SCALE)
 
+        def choose_size(name: str) -> Update:
+            scale, target = SIZES[name]
+            return {self.scale: scale, self.target: target}
+
+        def name_size(scale: float, target: str) -> str | None:
+            alike = (name for name, size in SIZES.items() if size == (scale, target) or target == size[1] != BY_SCALE)
+            return next(alike, None)
+
         self.preset.input(self.choose_preset, self.preset, self.governed, queue=False, **QUIET)
         by_hand = [self.material.input, self.model.input, self.denoise.input, self.strength.input]
         gr.on(by_hand, name_preset, self.governed, self.preset, queue=False, **QUIET)
         shown = [self.model.change, self.material.change, page.load]
         gr.on(shown, show_model, [self.model, self.material], [self.note, self.denoise], queue=False, **QUIET)
         self.target.change(show_target, self.target, self.scale, queue=False, **QUIET)
+        if self._size is not None:
+            size = [self.scale, self.target]
+            self._size.input(choose_size, self._size, size, queue=False, **QUIET)
+            gr.on([self.scale.input, self.target.input], name_size, size, self._size, queue=False, **QUIET)
 
     @staticmethod
     def _automatic(names: Sequence[str], facts: dict[str, ModelFacts]) -> str:

@@ -1,4 +1,5 @@
-"""What the cards of the tab stand for: settings for a kind of picture, named by what a visitor sees in it."""
+"""What the cards of the tabs stand for: settings for a kind of picture or clip, named by what a visitor sees in it, and
+sizes."""
 
 from __future__ import annotations
 
@@ -28,3 +29,15 @@ PRESETS: Mapping[str, Preset] = {
     "faithful": Preset("faithful", denoise=0.0),
 }
 """By the name of the card, which is that of its text ``preset.*``; every material has one."""
+
+BY_SCALE = ""
+"""The target of those who give a scale."""
+
+DEFAULT_SIZE = "double"
+
+SIZES: Mapping[str, tuple[float, str]] = {
+    DEFAULT_SIZE: (2.0, BY_SCALE),
+    "fhd": (2.0, "1920x1080"),
+    "uhd": (2.0, "3840x2160"),
+}
+"""By the name of the card, which is that of its text ``size.*``: the scale, and the target that goes before it."""
