@@ -25,13 +25,18 @@
     });
   }
 
+  /** Gradio refuses what an upload is not for in its own words and language; so admit it, and the server tells. */
+  function admitted(file, accept) {
+    const family = /\b(\w+\/)\*/.exec(accept)?.[1]; // "image/" of "image/*"
+    return !family || file.type.startsWith(family) ? file : new File([file], file.name, { type: `${family}unknown` });
+  }
+
   async function give(file) {
     const upload = inView();
     const input = upload && (await emptied(upload));
     if (!input) return;
     const held = new DataTransfer();
-    // Gradio would refuse what is not called a picture, in its own words and language; what it is, the server tells.
-    held.items.add(file.type.startsWith("image/") ? file : new File([file], file.name, { type: "image/unknown" }));
+    held.items.add(admitted(file, input.accept));
     input.files = held.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   }
