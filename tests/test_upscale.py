@@ -291,3 +291,18 @@ def test_alpha_is_enlarged_by_the_network_and_grey_does_not_gain_colour() -> Non
     opaque, _, _ = run(Upscale(model="built-in", scale=2), Frame(grey, alpha=torch.ones(24, 32)), SETTINGS)
     assert opaque.alpha is not None
     assert torch.equal(opaque.alpha, torch.ones(48, 64))
+
+
+def test_black_and_white_in_three_channels_stays_without_colour() -> None:
+    edges = (picture(32, 32)[:1] > 0.5).float()
+    frame = Frame(edges.expand(3, -1, -1).contiguous(), None, bits=8)
+    tinted = frame.pixels.clone()
+    tinted[2, 0, 0] = 0.5
+    stage = Upscale("built-in", scale=4)
+    grey, coloured = (run(stage, each, SETTINGS)[0].pixels for each in (frame, Frame(tinted, None, bits=8)))
+    assert torch.equal(grey[0], grey[1])
+    assert torch.equal(grey[0], grey[2])
+    # The network itself does put colour there, or there would be nothing to test.
+    far = coloured[:, 64:]
+    assert float((far[0] - far[2]).abs().max()) > 1 / 255
+    assert float((grey[:, 64:] - far.mean(dim=0)).abs().max()) < 1e-5

@@ -176,6 +176,9 @@ class OpenUpscale:
         parts = [meter.part(count) for count in counts]
         parts_of_alpha = [meter.part(count) for count in counts if with_alpha]
         pixels = self._blend(runner, frame.pixels, frame.bits, parts, (height, width))
+        if is_grey(frame.pixels):
+            # Networks that were trained on colours put faint ones along hard edges of black and white.
+            pixels = pixels.mean(dim=0, keepdim=True).expand(3, -1, -1)
         alpha = None
         if frame.alpha is not None and with_alpha:
             grey = frame.alpha.expand(3, -1, -1)
@@ -193,6 +196,12 @@ class OpenUpscale:
         if self.settings.strength < 1:
             result = lanczos(picture, *size).lerp(result, self.settings.strength)
         return result
+
+
+def is_grey(pixels: Tensor) -> bool:
+    """Whether ``(3, H, W)`` has no colour anywhere."""
+    red, green, blue = pixels
+    return torch.equal(red, green) and torch.equal(green, blue)
 
 
 def _open_model(name: str, denoise: float, engine: Engine) -> Model:
