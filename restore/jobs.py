@@ -65,10 +65,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class StageProgress:
-    """Where one stage stands, and how many seconds it still needs at the pace so far (``None`` while unknown)."""
+    """Where one stage stands, how many seconds it still needs at the pace so far, and how many units it does in one
+    (``None`` while unknown).
+    """
 
     position: Position
     seconds_left: float | None
+    per_second: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,15 @@ class _Pace:
         self.last, self.at = position, time.monotonic()
 
     def stage_progress(self) -> StageProgress:
-        done = self.last.done - self.first.done
-        if done <= 0 or self.last.total <= 0:
+        done, seconds = self.last.done - self.first.done, self.at - self.since
+        if done <= 0 or seconds <= 0:
             return StageProgress(self.last, None)
-        pace = (self.at - self.since) / done
+        per_second = done / seconds
+        if self.last.total <= 0:
+            return StageProgress(self.last, None, per_second)
         # Counted down from the last report on, so that the figure moves while a slow tile is in work.
-        left = pace * (self.last.total - self.last.done) - (time.monotonic() - self.at)
-        return StageProgress(self.last, max(0.0, left))
+        left = (self.last.total - self.last.done) / per_second - (time.monotonic() - self.at)
+        return StageProgress(self.last, max(0.0, left), per_second)
 
 
 class Job:

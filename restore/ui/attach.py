@@ -7,7 +7,8 @@ address of the page, so that a reload, a bookmark or another device shows how it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Protocol
 
 import gradio as gr
@@ -66,11 +67,13 @@ def attach(
     *,
     parameter: str,
     concurrency_limit: int,
-) -> None:
+    forgets: Sequence[str] = (),
+) -> Component:
     """Let ``run`` begin a job of what ``begin`` makes of ``inputs``, ``panel`` show it, and ``stop`` stop it.
 
     The id of the job is the ``parameter`` of the page's address. ``begin`` is called at once and in a thread, before
-    anything waits; ``concurrency_limit`` is how many jobs may be watched at the same time.
+    anything waits; ``concurrency_limit`` is how many jobs may be watched at the same time. ``forgets`` are parameters
+    of jobs that belong to the one before. Returns what holds the id.
     """
     # In the browser, so that a page knows its own job only; whoever has the id has the job.
     identity = gr.Textbox(visible="hidden", elem_id=f"{parameter}-id")
@@ -117,13 +120,12 @@ def attach(
     # preprocess=False hands over an uploaded file as it came, checked to be an upload: otherwise ``gr.File`` leaves an
     # empty temporary file behind at every event and judges the picture by its suffix.
     begun = run.click(begin_job, inputs, [identity, *outputs], preprocess=False, concurrency_limit=None, **QUIET)
-    begun.success(
-        None, identity, None, js=_SHOW_JOB.replace("PARAMETER", parameter).replace("STATUS", panel.status_id), **QUIET
-    )
+    begun.success(None, identity, None, js=_show_job(parameter, forgets, panel.status_id), **QUIET)
     begun.success(watch_job, identity, [identity, *outputs], **watching)
     stop.click(stop_job, identity, stop, queue=False, **QUIET)
     read = page.load(None, None, identity, js=_READ_ADDRESS.replace("PARAMETER", parameter), **QUIET)
     read.then(watch_job, identity, [identity, *outputs], **watching)
+    return identity
 
 
 def _standing(job: Job) -> str:
@@ -137,11 +139,14 @@ def _standing(job: Job) -> str:
     return markup.progress(snapshot.stages, snapshot.seconds)
 
 
-_SHOW_JOB = """(id) => {
-  const url = new URL(location.href);
-  url.searchParams.set("PARAMETER", id);
-  history.replaceState(history.state, "", url);
-  document.getElementById("STATUS").scrollIntoView({ block: "nearest" }); // on a phone it is far below
-}"""
+def _show_job(parameter: str, forgets: Sequence[str], status_id: str) -> str:
+    return f"""(id) => {{
+      const url = new URL(location.href);
+      url.searchParams.set("{parameter}", id);
+      for (const name of {json.dumps(list(forgets))}) url.searchParams.delete(name);
+      history.replaceState(history.state, "", url);
+      document.getElementById("{status_id}").scrollIntoView({{ block: "nearest" }}); // on a phone it is far below
+    }}"""
+
 
 _READ_ADDRESS = """() => new URLSearchParams(location.search).get("PARAMETER") ?? "" """

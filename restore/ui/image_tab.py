@@ -20,10 +20,10 @@ from restore.ui import examples, markup, preview
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.errors import to_gradio_error
 from restore.ui.options import Chosen, UpscaleOptions
-from restore.ui.results import ResultPanel, result_values
+from restore.ui.results import ResultPanel, result_values, shown_pair
 from restore.ui.texts import both, label
 from restore.ui.tryout_panel import TryoutPanel
-from restore.ui.uploads import FORMATS, SAME, given_picture, result_name, uploaded
+from restore.ui.uploads import FORMATS, SAME, given_upload, result_name, uploaded
 
 # Pictures that are decoded for a preview at the same time: each may take hundreds of megabytes. They have a limit of
 # their own and no share in that of the jobs, so they wait for each other only, however many jobs are watched.
@@ -56,7 +56,7 @@ def restore_upload(
     progress.check()
     report_path = folder / f"{target.stem}_report.json"
     report.write(report_path)
-    return result_values(name, report.to_dict(), report_path.name, pair)
+    return result_values(name, report.to_dict(), report_path.name, shown=shown_pair(pair))
 
 
 def build_image_tab(
@@ -121,7 +121,7 @@ def build_image_tab(
 
     def begin(file: Mapping[str, Any] | None, saved_as: Any, *values: Any) -> tuple[Function, str]:
         """Refuse at once what can be refused, not after a wait for others."""
-        source = given_picture(file)
+        source = given_upload(file, both("no_picture"))
         info = probe_image(source, settings)
         chosen = options.read(*values)
         check_output_pixels(*chosen.stage.output_size(info.width, info.height), settings)

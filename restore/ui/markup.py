@@ -19,9 +19,9 @@ from restore.inventory import DeviceFacts, ModelFacts, ModelState
 from restore.jobs import StageProgress
 from restore.media.images import INPUT_FORMATS, ImageInfo
 from restore.models import AUTO
-from restore.progress import Position
+from restore.progress import FRAMES, Position
 from restore.settings import MEBI, MEGA, Settings
-from restore.stages import auto_candidates
+from restore.stages import MATERIALS, auto_candidates
 from restore.ui.texts import LANGUAGES, Text, both, in_both, joined, text, texts, title_of
 
 Kind = Literal["plain", "good"]
@@ -127,18 +127,19 @@ def model(name: str) -> str:
 
 
 def progress(stages: Sequence[StageProgress], seconds: float) -> str:
-    """The bars of the stage that a work is in, which has been going on for ``seconds``."""
-    index = max((stage.position.index for stage in stages), default=0)
-    bars = "".join(_bar(stage) for stage in stages if stage.position.index == index)
+    """The bars of the stage that a work is in, or of all parts of one on a clip; it has gone on for ``seconds``."""
+    shown = [stage for stage in stages if stage.position.unit == FRAMES]
+    if not shown:
+        index = max((stage.position.index for stage in stages), default=0)
+        shown = [stage for stage in stages if stage.position.index == index]
+    bars = "".join(_bar(stage) for stage in shown)
     return f'<div class="restore-status plain">{both("state.running", time=duration(seconds))}{bars}</div>'
 
 
 def _bar(stage: StageProgress) -> str:
     percent = int(100 * stage.position.fraction)
     title = _stage_title(stage.position)
-    words = (
-        [text("saving")] if _is_over(stage.position) else [*_count(stage.position), text("percent", percent=percent)]
-    )
+    words = [text("saving")] if _is_over(stage.position) else _count(stage)
     if stage.seconds_left is not None and stage.seconds_left >= 1 and percent < 100:
         words.append(text("time_left", time=duration(stage.seconds_left)))
     state = joined(words, " · ", " · ")
@@ -162,7 +163,7 @@ def _bar_in(title: str, words: str, percent: int) -> str:
 
 def _stage_title(position: Position) -> Text:
     title = text("stage_download") if position.unit == "bytes" else stage_title(position.stage)
-    if position.stages == 1:
+    if position.stages == 1 or position.unit == FRAMES:
         return title
     return text("stage_number", stage=title, number=position.index + 1, total=position.stages)
 
@@ -172,30 +173,51 @@ def stage_title(stage: str) -> Text:
     return text(f"stage.{stage}") if f"stage.{stage}" in texts() else Text(stage, stage)
 
 
-def _count(position: Position) -> list[Text]:
+def _count(stage: StageProgress) -> list[Text]:
+    """How far a stage is, in its units and in percent."""
+    position, total = stage.position, round(stage.position.total)
+    percent = text("percent", percent=int(100 * position.fraction))
     if position.unit == "bytes":
-        done = file_size(round(position.done))
-        return [text("part_of", done=done, total=file_size(round(position.total)))]
-    if position.unit == "tiles" and position.total > 1:
-        total = round(position.total)
-        return [text("tile_number", number=min(int(position.done) + 1, total), total=total)]
-    return []
+        return [text("part_of", done=file_size(round(position.done)), total=file_size(total)), percent]
+    if position.unit == "tiles" and total > 1:
+        return [text("tile_number", number=min(int(position.done) + 1, total), total=total), percent]
+    if position.unit != FRAMES:
+        return [percent]
+    done = int(position.done)
+    words = [text("frames_of", done=done, total=total), percent] if total else [text("frames_done", done=done)]
+    if stage.per_second is not None:
+        words.append(text("frames_per_second", rate=f"{stage.per_second:.3g}"))
+    return words
 
 
-def report(data: Mapping[str, Any], length: int | None = None) -> str:
-    """The report on a picture, as ``Report.to_dict`` gives it, in a table; ``length`` is that of the file in bytes."""
-    rows = [(both("report_row.result"), _result(data, length))]
+Row = tuple[str, str]
+"""A heading and what is said below it, as HTML."""
+
+
+def report(
+    data: Mapping[str, Any],
+    length: int | None = None,
+    materials: Mapping[str, Text] | None = None,
+    more: Sequence[Row] = (),
+) -> str:
+    """A report, as ``Report.to_dict`` gives it, in a table.
+
+    ``length`` is that of the file in bytes, ``materials`` what they are called if not as those of pictures, and
+    ``more`` are rows to put in below the result.
+    """
+    names = {name: text(f"material.{name}") for name in MATERIALS} if materials is None else materials
+    rows = [(both("report_row.result"), _result(data, length)), *more]
     for stage in data["stages"]:
-        rows += _stage_rows(stage, named=len(data["stages"]) > 1)
+        rows += _stage_rows(stage, names, named=len(data["stages"]) > 1)
     rows.append((both("report_row.time"), duration(data["seconds"]).html))
     if data["carried"]:
         rows.append((both("report_row.carried"), " · ".join(_part(what) for what in data["carried"])))
     if data["dropped"]:
         losses = (f"{_part(lost['what'])}: {english(lost['why'])}" for lost in data["dropped"])
-        rows.append((both("report_row.dropped"), _list(losses)))
+        rows.append((both("report_row.dropped"), listed(losses)))
     if data["warnings"]:
-        rows.append((both("report_row.warnings"), _list(english(warning) for warning in data["warnings"])))
-    return _facts_table(rows)
+        rows.append((both("report_row.warnings"), listed(english(warning) for warning in data["warnings"])))
+    return facts_table(rows)
 
 
 def _result(data: Mapping[str, Any], length: int | None) -> str:
@@ -211,13 +233,13 @@ def _result(data: Mapping[str, Any], length: int | None) -> str:
     )
 
 
-def _stage_rows(stage: Mapping[str, Any], *, named: bool) -> list[tuple[str, str]]:
+def _stage_rows(stage: Mapping[str, Any], materials: Mapping[str, Text], *, named: bool) -> list[Row]:
     rows = [(both("report_row.stage"), stage_title(stage["settings"]["stage"]).html)] if named else []
     if not stage["models"]:
         return [*rows, (both("report_row.model"), both("no_model"))]
-    rows.append((both("report_row.model"), _list(_model_use(use) for use in stage["models"])))
+    rows.append((both("report_row.model"), listed(_model_use(use) for use in stage["models"])))
     if stage["settings"].get("model") == AUTO:
-        rows.append((both("report_row.choice"), _choice(stage)))
+        rows.append((both("report_row.choice"), _choice(stage, materials)))
     device = both(f"device_kind.{_device_type(stage)}")
     rows.append((both("report_row.device"), f"{device} · {escape(stage['precision'])}"))
     plan = stage["plan"]
@@ -232,11 +254,11 @@ def _device_type(stage: Mapping[str, Any]) -> str:
     return str(stage["device"]).partition(":")[0]
 
 
-def _choice(stage: Mapping[str, Any]) -> str:
+def _choice(stage: Mapping[str, Any], materials: Mapping[str, Text]) -> str:
     """Why ``auto`` took the model; where it had to take another one, a warning says how to get the first."""
     material = stage["settings"]["material"]
     first = auto_candidates(material, _device_type(stage))[0]
-    name = text(f"material.{material}")
+    name = materials[material]
     if stage["models"][0]["name"] == first:
         return both("choice.first", material=name)
     return both("choice.other", material=name, first=model_title(first))
@@ -276,7 +298,7 @@ def inventory(device: DeviceFacts, models: Sequence[ModelFacts]) -> str:
     )
     rows = "".join(f"<tr>{_model_cells(facts)}</tr>" for facts in models)
     return (
-        _facts_table(
+        facts_table(
             [
                 (both(f"device_kind.{device.kind}"), escape(device.name)),
                 (both("memory"), both(f"memory_of.{device.kind}", size=file_size(device.memory_bytes))),
@@ -315,12 +337,13 @@ def _state(facts: ModelFacts) -> str:
     return " ".join(badges) + (note(english(facts.problem)) if facts.problem else "")
 
 
-def _facts_table(rows: Iterable[tuple[str, str]]) -> str:
+def facts_table(rows: Iterable[Row]) -> str:
+    """A table of headings and what is said of each."""
     body = "".join(f'<tr><th scope="row">{heading}</th><td>{html}</td></tr>' for heading, html in rows)
     return f'<table class="restore-table"><tbody>{body}</tbody></table>'
 
 
-def _list(items: Iterable[str]) -> str:
+def listed(items: Iterable[str]) -> str:
     """One thing as it is, several as a list."""
     lines = list(items)
     return lines[0] if len(lines) == 1 else f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"

@@ -25,7 +25,7 @@ from restore.ui import markup
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.options import Chosen, UpscaleOptions
 from restore.ui.texts import both, label
-from restore.ui.uploads import given_picture
+from restore.ui.uploads import given_upload
 from restore.ui.viewer import Cell, grid_value, try_grid
 
 MIDDLE = 50
@@ -202,7 +202,7 @@ class TryoutPanel:
         def begin(
             file: Mapping[str, Any] | None, across: Any, down: Any, download: Any, *values: Any
         ) -> tuple[Function, str]:
-            source = given_picture(file)
+            source = given_upload(file, both("no_picture"))
             probe_image(source, self._settings)
             chosen = options.read(*values)
             centre = (across / 100, down / 100)

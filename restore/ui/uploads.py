@@ -16,9 +16,9 @@ import gradio as gr
 from gradio.utils import get_upload_folder, is_in_or_equal
 
 from restore.errors import InputError, SettingsError
+from restore.media.clips.encoders import KINDS, SUFFIXES, Encoding
 from restore.media.images import OUTPUT_SUFFIXES
 from restore.ui.errors import SECONDS
-from restore.ui.texts import both
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ FORMATS: Mapping[str, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "t
 """The formats in which a result can be asked for, and how the names of their files end."""
 
 NOT_UPLOADED = (
-    "The picture must be a file that was uploaded to this server: give handle_file(path) with gradio_client, or "
+    "This must be a file that was uploaded to this server: give handle_file(path) with gradio_client, or "
     "upload it to /gradio_api/upload first and give the path that it answers with."
 )
 
@@ -44,21 +44,35 @@ def is_upload(path: str) -> bool:
         return False
 
 
-def uploaded(file: object) -> Path:
-    """The uploaded file that Gradio's file data stand for; raises ``InputError`` for anything else."""
+def uploaded(file: object, what: str = "picture") -> Path:
+    """The uploaded file that Gradio's file data stand for, a ``what``; raises ``InputError`` for anything else."""
     if file is None:
-        raise InputError("There is no picture yet: choose one first.")
+        raise InputError(f"There is no {what} yet: choose one first.")
     path = file.get("path") if isinstance(file, Mapping) else None
     if not isinstance(path, str) or not is_upload(path):
         raise InputError(NOT_UPLOADED)
     return Path(path)
 
 
-def given_picture(file: object) -> Path:
-    """``uploaded`` for the page, where a picture that was not chosen yet is no mistake of anybody's program."""
+def given_upload(file: object, missing: str) -> Path:
+    """``uploaded`` for the page, where a file that was not chosen yet is no mistake of anybody's program.
+
+    ``missing`` says so, as HTML.
+    """
     if file is None:
-        raise gr.Error(both("no_picture"), duration=SECONDS, print_exception=False)
+        raise gr.Error(missing, duration=SECONDS, print_exception=False)
     return uploaded(file)
+
+
+def name_among_uploads(upload: Path) -> str:
+    """What a job keeps of where an upload is."""
+    return upload.relative_to(get_upload_folder()).as_posix()
+
+
+def still_there(name: str) -> Path | None:
+    """The upload of that name among the uploads; none where it is not kept any more."""
+    path = Path(get_upload_folder()) / name
+    return path if is_upload(str(path)) else None
 
 
 def result_name(upload: Path, upload_format: str, saved_as: str = SAME) -> str:
@@ -71,8 +85,21 @@ def result_name(upload: Path, upload_format: str, saved_as: str = SAME) -> str:
         raise SettingsError(f"There is no format {saved_as!r} to save as: give one of {', '.join((SAME, *FORMATS))}.")
     writable = {name: suffix for suffix, name in reversed(list(OUTPUT_SUFFIXES.items()))}
     suffix = writable.get(upload_format, ".png") if saved_as == SAME else FORMATS[saved_as]
-    stem = re.sub(r"[^\w .()+-]", "_", upload.stem).strip(" .")[:80]
-    return f"{stem or 'picture'}_restored{suffix}"
+    return f"{_harmless(upload.stem) or 'picture'}_restored{suffix}"
+
+
+def clip_result_name(upload: Path, encoding: Encoding) -> str:
+    """``holiday.avi`` becomes ``holiday_restored.mp4``: in the container that was asked for, else in the upload's own
+    where that can hold the codec. Of the visitor's name only what is harmless is kept.
+    """
+    fitting = KINDS[encoding.codec].containers
+    own = SUFFIXES.get(upload.suffix.lower())
+    container = encoding.container or (own if own in fitting else fitting[0])
+    return f"{_harmless(upload.stem) or 'clip'}_restored.{container}"
+
+
+def _harmless(stem: str) -> str:
+    return re.sub(r"[^\w .()+-]", "_", stem).strip(" .")[:80]
 
 
 def remove_old(page: gr.Blocks, seconds: float) -> None:
