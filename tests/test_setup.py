@@ -49,9 +49,7 @@ def test_a_space_is_told_what_it_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert Requirement(f"python{project['requires-python']}").specifier.contains(FRONT["python_version"])
     assert project["version"] == restore.__version__
-    thumbnail = re.search(r"^# thumbnail: https://\S+/resolve/main/(\S+)$", README, flags=re.MULTILINE)
-    assert thumbnail is not None
-    assert (ROOT / thumbnail[1]).is_file()
+    assert (ROOT / FRONT["thumbnail"]).is_file()
 
 
 def test_the_requirements_fit_a_space() -> None:
