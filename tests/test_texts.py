@@ -15,7 +15,7 @@ from restore import errors, stages
 from restore.errors import RestoreError
 from restore.inventory import ModelState
 from restore.stages.material import MATERIALS
-from restore.ui import texts
+from restore.ui import language, texts
 from restore.ui.texts import Text, both, label, text
 from tests.browser import browser as browser
 from tests.server import Server, running
@@ -33,6 +33,7 @@ FAMILIES: dict[str, Set[str]] = {
     "device_kind": DEVICES,
     "memory_of": DEVICES,
     "origin": {"built-in", "hub", "url", "local"},
+    "gradio": set(language.CONTROLS),
     "kept_of": {"alpha", "exif", "icc_profile", "resolution"},
 }
 """The families whose members the page picks by a name that the program gives: there must be one for each."""
@@ -156,6 +157,8 @@ def in_chinese(page: Page) -> None:
     expect(page.get_by_role("tab", name="图像修复")).to_be_visible()
     expect(page.get_by_role("radio", name="老照片扫描件")).to_be_checked()
     expect(page.locator("#model input")).to_have_value("内置模型（4 倍）")
+    expect(page.get_by_role("slider", name="修复强度：滑块", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="恢复默认值", exact=True)).to_be_visible()
     expect(page.locator("#introduction")).to_contain_text("修复", use_inner_text=True)
     expect(page.locator("#introduction")).not_to_contain_text("photos", use_inner_text=True)
     expect(page.get_by_role("button", name="简体中文")).to_have_attribute("aria-pressed", "true")
@@ -168,6 +171,8 @@ def in_english(page: Page) -> None:
     expect(page.get_by_role("tab", name="Image restore")).to_be_visible()
     expect(page.get_by_role("radio", name="Old scan")).to_be_checked()
     expect(page.locator("#model input")).to_have_value("Built-in (x4)")
+    expect(page.get_by_role("slider", name="range slider for Strength", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="Reset to default value", exact=True)).to_be_visible()
     expect(page.locator("#introduction")).to_contain_text("photos", use_inner_text=True)
     expect(page.locator("#introduction")).not_to_contain_text("修复", use_inner_text=True)
     expect(page.get_by_role("button", name="English")).to_have_attribute("aria-pressed", "true")

@@ -22,6 +22,7 @@ def serve() -> None:
             gr.Textbox(label=label("format"), info=label("tile_info"), interactive=True, elem_id="words")
             models = [(model_label(name), name) for name in ("RealESRGAN_x4plus", "built-in")]
             gr.Dropdown(models, value="built-in", label=label("material_label"), elem_id="model")
+            gr.Slider(0, 1, label=label("strength"))
             run = gr.Button(label("run"), elem_id="run")
             download = gr.DownloadButton(label("download"), elem_id="download")
             status = gr.HTML(elem_id="status")

@@ -5,6 +5,7 @@ Gradio's own locale is the one truth: the switch sets it, and the page takes its
 
 from __future__ import annotations
 
+import json
 from html import escape
 from pathlib import Path
 
@@ -12,7 +13,10 @@ import gradio as gr
 
 from restore.ui.texts import LANGUAGES, label, text
 
-SCRIPT = Path(__file__).with_name("language.js")
+SCRIPTS = tuple(Path(__file__).with_name(name) for name in ("language.js", "names.js"))
+
+CONTROLS = ("reset", "upload", "file", "close", "copy", "expand", "collapse", "footer")
+"""Gradio's own controls whose names it has in English only, beside the two of a slider."""
 
 STYLES = """
 .restore-languages { display: flex; justify-content: flex-end; gap: 4px; }
@@ -54,4 +58,7 @@ def language_switch() -> None:
 
 def head() -> str:
     """What the switch needs in the page's head."""
-    return f"<script>\n{SCRIPT.read_text(encoding='utf-8')}</script>\n"
+    sliders = text("slider.number", label="{label}"), text("slider.range", label="{label}")
+    names = [(each.en, each.zh) for each in (*sliders, *(text(f"gradio.{name}") for name in CONTROLS))]
+    data = f'<script type="application/json" id="restore-names">{json.dumps(names)}</script>\n'
+    return data + "".join(f"<script>\n{script.read_text(encoding='utf-8')}</script>\n" for script in SCRIPTS)
