@@ -34,14 +34,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             with _loading, torch.serialization.safe_globals(harmless):
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError as error:
-        raise ResourceError(f"There is not enough memory to read {path}.") from error
+        raise ResourceError(f"There is not enough memory to read {path.name}.") from error
     except OSError as error:
-        raise WeightsError(f"The file of weights {path} cannot be read: {error.strerror or error}.") from error
+        raise WeightsError(f"The file of weights {path.name} cannot be read: {error.strerror or error}.") from error
     except Exception as error:  # a damaged or hostile file can make a reader of pickles raise nearly anything
         raise WeightsError(
-            f"{path} is not used: it is damaged, or no checkpoint, or holds more than tensors and plain values, which "
-            "could run a program; get the file from its publisher again."
+            f"{path.name} is not used: it is damaged, or no checkpoint, or holds more than tensors and plain values, "
+            "which could run a program; get the file from its publisher again."
         ) from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise WeightsError(f"{path} is no checkpoint: it does not hold tensors by name.")
+        raise WeightsError(f"{path.name} is no checkpoint: it does not hold tensors by name.")
     return content

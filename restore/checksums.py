@@ -73,7 +73,7 @@ def sha256_of(path: Path) -> str:
             digest = compute(path)
             _write_down(identity, digest)
     except OSError as error:
-        raise WeightsError(f"The file of weights {path} cannot be read: {error.strerror or error}.") from error
+        raise WeightsError(f"The file of weights {path.name} cannot be read: {error.strerror or error}.") from error
     return digest
 
 

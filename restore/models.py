@@ -6,8 +6,10 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from restore import catalog, networks, weights
@@ -94,8 +96,13 @@ def why_missing(name: str, engine: Engine) -> str | None:
     """``None`` once the weights of ``name`` are on this machine, fetched if need be; else what to say of it."""
     global _failed_at
     try:
-        if weights.find(name, engine.settings) is not None:
-            return None
+        found = weights.find(name, engine.settings)
+        if found is not None:
+            # A file that is the published one is whole; any other may be anything.
+            if found.use.verified or _is_usable(name, found.use.sha256, found.path):
+                return None
+            engine.warn(f"The file {found.path.name} on this machine is damaged or of another model: replace it.")
+            return "has a file on this machine that cannot be used"
         if not engine.download:
             return "is not on this machine"
         if _failed_at is None or time.monotonic() - _failed_at > PAUSE_SECONDS:
@@ -105,6 +112,17 @@ def why_missing(name: str, engine: Engine) -> str | None:
         _failed_at = time.monotonic()
         log.info("%s", error)
     return "is not on this machine and could not be downloaded"
+
+
+@lru_cache(maxsize=64)
+def _is_usable(name: str, sha256: str, path: Path) -> bool:
+    """Whether the file at ``path``, which has this hash, holds the weights of ``name``."""
+    try:
+        NetworkSource(name, sha256, _Weights(name, path)).open(torch.device("cpu"), torch.float32)
+    except WeightsError as error:
+        log.info("%s", error)
+        return False
+    return True
 
 
 def choose(candidates: Sequence[str], engine: Engine) -> tuple[str, str | None]:

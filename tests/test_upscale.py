@@ -210,6 +210,20 @@ def test_auto_takes_what_is_there_and_says_so(weights: Callable[..., Settings]) 
     assert Upscale(model="realesr-general-x4v3").open(engine).notes == ()
 
 
+def test_auto_leaves_out_a_model_whose_file_is_damaged(weights: Callable[..., Settings], tmp_path: Path) -> None:
+    settings = weights(realesr_general_wdn_x4v3=2)
+    (tmp_path / "realesr-general-x4v3.pth").write_bytes(bytes(range(256)) * 40)
+    _, engine, opened = run(Upscale(scale=1), Frame(picture()), settings)
+    assert names(opened) == ["built-in"]
+    assert "realesr-general-x4v3, the choice for photos on a processor, has a file" in opened.notes[0]
+    assert "The file realesr-general-x4v3.pth on this machine is damaged or of another model: replace it." in (
+        engine.warnings
+    )
+    assert not any(str(tmp_path) in warning for warning in engine.warnings)
+    with pytest.raises(WeightsError, match=r"^realesr-general-x4v3\.pth is not used"):
+        run(Upscale("realesr-general-x4v3", scale=1, denoise=1), Frame(picture()), settings)
+
+
 GENERAL, PARTNER, ANIME = "realesr-general-x4v3", "realesr-general-wdn-x4v3", "realesr-animevideov3"
 
 
@@ -230,9 +244,16 @@ GENERAL, PARTNER, ANIME = "realesr-general-x4v3", "realesr-general-wdn-x4v3", "r
     ],
 )
 def test_auto_chooses_by_material_and_device(
-    tmp_path: Path, material: str, device: str, present: tuple[str, ...], taken: str, warned: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    material: str,
+    device: str,
+    present: tuple[str, ...],
+    taken: str,
+    warned: bool,
 ) -> None:
-    """What is on the machine decides; that is looked up without opening a file, so empty ones will do."""
+    """What is on the machine decides; the files are empty, which the test before this one is about."""
+    monkeypatch.setattr(models, "_is_usable", lambda *_: True)
     for name in present:
         (tmp_path / f"{name}.pth").touch()
     engine = Engine(Settings(weights=(tmp_path,)), Progress(), torch.device(device))
