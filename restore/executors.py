@@ -29,6 +29,9 @@ class Steps(Protocol):
 class Executor(Protocol):
     """Who runs the jobs, one after the other, in the order in which they came."""
 
+    takes_clips: bool
+    """Whether it has the hardware for as long as a clip takes."""
+
     def submit(self, job: Steps) -> None:
         """Call ``job.step()`` until the job has ended, once those before it have; returns at once."""
         ...
@@ -78,6 +81,8 @@ class _Line:
 class LocalExecutor(_Line):
     """Works with the device of this process."""
 
+    takes_clips = True
+
     def run_chain(self, stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
         return pipeline.run_chain(stages, frame, engine)
 
@@ -88,6 +93,8 @@ class ZeroGpuExecutor(_Line):
     The visitor's own quota pays for it, by the request in the context of the job. ``gpu`` is ``spaces.GPU`` or takes
     its place; the function has to be registered with it before the page is launched.
     """
+
+    takes_clips = False  # a GPU is lent for some seconds, and a clip is not cut up into pieces of that length
 
     def __init__(self, gpu: Callable[..., Any] | None = None) -> None:
         super().__init__()
@@ -124,10 +131,13 @@ class ZeroGpuExecutor(_Line):
 
 
 def choose_executor() -> Executor:
-    """The executor for where this process runs; ``SPACES_ZERO_GPU`` is set by Hugging Face."""
-    if os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true"):
-        return ZeroGpuExecutor()
-    return LocalExecutor()
+    """The executor for where this process runs."""
+    return ZeroGpuExecutor() if on_zero_gpu() else LocalExecutor()
+
+
+def on_zero_gpu() -> bool:
+    """Whether this process runs where GPUs are lent; Hugging Face sets ``SPACES_ZERO_GPU`` there."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 
 def _in_words(error: Exception) -> RestoreError | None:

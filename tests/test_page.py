@@ -343,7 +343,8 @@ def test_what_is_no_picture_gets_one_sentence_in_both_languages(server: Server, 
 
     (tmp_path / "huge.png").write_bytes(bytes(31 * 2**20))
     give(page, tmp_path / "huge.png")
-    expect(page.locator("body")).to_contain_text("exceed the maximum allowed size of 30", timeout=15_000)
+    alert = page.locator("#facts").get_by_role("alert")
+    expect(alert).to_contain_text("huge.png has 31.0 MiB and at most 30.0 MiB are opened", timeout=15_000)
 
 
 def test_a_card_sets_the_advanced_values_and_a_change_by_hand_leaves_the_card(visit: Visit) -> None:

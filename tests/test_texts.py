@@ -6,16 +6,22 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from restore import errors, stages
+from restore.clip_pipeline import DECODE, ENCODE
 from restore.errors import RestoreError
 from restore.inventory import ModelState
+from restore.media.clips.encoders import KINDS
+from restore.media.clips.facts import Scan
+from restore.media.clips.reader import Deinterlace
 from restore.stages.material import MATERIALS
-from restore.ui import language, texts
+from restore.ui import language, side_by_side, texts
+from restore.ui.clip_preview import PREVIEW, PREVIEW_OF_SOURCE
+from restore.ui.presets import SIZES
 from restore.ui.texts import Text, both, label, text
 from tests.browser import browser as browser
 from tests.server import Server, running
@@ -28,7 +34,14 @@ FAMILIES: dict[str, Set[str]] = {
     "preset": set(MATERIALS),
     "material": set(MATERIALS),
     "error": {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, RestoreError)},
-    "stage": {stages.Upscale.stage, "gpu"},
+    "stage": {stages.Upscale.stage, "gpu", DECODE, ENCODE, PREVIEW, PREVIEW_OF_SOURCE, side_by_side.STAGE},
+    "clip_preset": set(MATERIALS),
+    "clip_material": set(MATERIALS),
+    "size": set(SIZES),
+    "codec": set(KINDS),
+    "deinterlace": set(get_args(Deinterlace)),
+    "cut": {"start", "end"},
+    "scan": set(get_args(Scan)) - {"progressive"},
     "model_state": {state.name.lower() for state in ModelState},
     "device_kind": DEVICES,
     "memory_of": DEVICES,

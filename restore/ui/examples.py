@@ -1,9 +1,10 @@
-"""The example pictures as a row of thumbnails; a click on one makes it the upload."""
+"""The example pictures and clips as rows of thumbnails; a click on one makes it the upload."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -12,13 +13,18 @@ import PIL.Image
 from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 
-from restore.ui.presets import PRESETS
+from restore.media.clips.probe import probe
+from restore.settings import Settings
+from restore.ui.clip_preview import picture_of
 from restore.ui.texts import both
 
 FOLDER = Path(__file__).parents[2] / "examples"
 
 FILES = {"photo": "portrait.jpg", "scan": "old_scan.jpg", "illustration": "illustration.jpg", "faithful": "cat.jpg"}
 """The example of each preset."""
+
+CLIPS = {"photo": "clip_cat.mp4", "scan": "clip_film.mp4", "illustration": "clip_anime.mp4"}
+"""The clips for those presets that one stands for."""
 
 THUMBNAIL = (160, 160)
 
@@ -44,12 +50,27 @@ element.addEventListener("click", (event) => {
 """
 
 
-def example_row(elem_id: str) -> gr.HTML:
-    """The row. Its event ``select`` has the name of a preset as the value of its ``gr.SelectData``."""
+def picture_row(elem_id: str) -> gr.HTML:
+    """The row of pictures. Its event ``select`` has the name of a preset as the value of its ``gr.SelectData``."""
+    return _row(elem_id, {name: (file, both(f"material.{name}")) for name, file in FILES.items()})
+
+
+def clip_row(elem_id: str) -> gr.HTML:
+    """The row of clips, likewise."""
+    return _row(elem_id, {name: (file, both(f"clip_material.{name}")) for name, file in CLIPS.items()})
+
+
+def as_upload(file: str) -> str:
+    """Put an example among the uploads, as if the visitor had sent it; the path there."""
+    path = FOLDER / file
+    return str(save_bytes_to_cache(path.read_bytes(), path.name, cache_dir=get_upload_folder()))
+
+
+def _row(elem_id: str, examples: Mapping[str, tuple[str, str]]) -> gr.HTML:
     buttons = "".join(
         f'<button type="button" data-example="{name}"><img alt="" src="{_thumbnail(FOLDER / file)}">'
-        f"<span>{both(f'material.{PRESETS[name].material}')}</span></button>"
-        for name, file in FILES.items()
+        f"<span>{words}</span></button>"
+        for name, (file, words) in examples.items()
     )
     return gr.HTML(
         f'<p class="restore-note">{both("examples")}</p><div class="restore-examples">{buttons}</div>',
@@ -60,20 +81,18 @@ def example_row(elem_id: str) -> gr.HTML:
     )
 
 
-def as_upload(name: str) -> str:
-    """Put the example of the preset ``name`` among the uploads, as if the visitor had sent it; the path there.
-
-    Raises ``KeyError`` for a preset that there is not.
-    """
-    path = FOLDER / FILES[name]
-    return str(save_bytes_to_cache(path.read_bytes(), path.name, cache_dir=get_upload_folder()))
-
-
 @cache
 def _thumbnail(path: Path) -> str:
-    """A small copy of a picture as the address that holds all of it."""
-    with PIL.Image.open(path) as picture:
+    """A small copy of a picture, or of a frame of a clip, as the address that holds all of it."""
+    with _opened(path) as picture:
         picture.thumbnail(THUMBNAIL)
         data = io.BytesIO()
         picture.save(data, "JPEG", quality=80)
     return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def _opened(path: Path) -> PIL.Image.Image:
+    if path.name in CLIPS.values():
+        settings = Settings()
+        return picture_of(path, probe(path, settings), settings)
+    return PIL.Image.open(path)

@@ -76,7 +76,7 @@ def build_image_tab(
             )
             shown = gr.HTML(visible=False, css_template=PREVIEW_STYLES, apply_default_css=False, elem_id="shown")
             facts = gr.HTML(nothing_yet, elem_id="facts")
-            example = examples.example_row("examples")
+            example = examples.picture_row("examples")
             options = UpscaleOptions(settings)
             options.size_by_hand()
             with gr.Row():
@@ -110,14 +110,14 @@ def build_image_tab(
         except Exception as error:
             raise to_gradio_error(error) from None
         return {
-            shown: gr.HTML(value=_preview(address), visible=True),
+            shown: gr.HTML(value=upload_preview(address, both("upload_preview"), "upload-preview"), visible=True),
             facts: markup.facts(info, path.stat().st_size),
             **tryout.picture(address, info.width, info.height),
         }
 
     def load_example(event: gr.SelectData) -> Update:
         name = str(event.value)
-        return {upload: examples.as_upload(name), options.preset: name, **options.choose_preset(name)}
+        return {upload: examples.as_upload(examples.FILES[name]), options.preset: name, **options.choose_preset(name)}
 
     def begin(file: Mapping[str, Any] | None, saved_as: Any, *values: Any) -> tuple[Function, str]:
         """Refuse at once what can be refused, not after a wait for others."""
@@ -152,9 +152,9 @@ def build_image_tab(
     tryout.connect(page, store, executor, upload, options, concurrency_limit)
 
 
-def _preview(address: str) -> str:
+def upload_preview(address: str, words: str, elem_id: str) -> str:
     """The upload as it looks, with a name for those who cannot see it."""
     return (
-        '<div class="restore-upload-preview" role="img" aria-labelledby="upload-preview">'
-        f'<img alt="" src="{address}"><span id="upload-preview">{both("upload_preview")}</span></div>'
+        f'<div class="restore-upload-preview" role="img" aria-labelledby="{elem_id}">'
+        f'<img alt="" src="{address}"><span id="{elem_id}">{words}</span></div>'
     )

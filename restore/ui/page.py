@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import atexit
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from restore.executors import choose_executor
+from restore.executors import choose_executor, on_zero_gpu
 from restore.inventory import device_facts, model_facts
 from restore.jobs import JobStore
 from restore.settings import HOUR, Settings, load_settings
@@ -18,6 +19,7 @@ from restore.ui.gate import APP_OPTIONS
 from restore.ui.image_tab import build_image_tab
 from restore.ui.texts import I18N, both, label
 from restore.ui.uploads import keep_removing
+from restore.ui.video_tab import build_video_tab
 
 TITLE = "Restore"
 
@@ -29,6 +31,10 @@ CLOSE_SECONDS = 2.0
 
 WATCHERS_PER_JOB = 4
 """Tabs and scripts that may watch one job, on average, before more of them wait in Gradio's own queue."""
+
+
+JOBS_OF_CLIPS = ("video", "frame", "pair")
+"""The parameters of the page's address that name jobs of the tab for clips."""
 
 
 def build_page(settings: Settings | None = None) -> gr.Blocks:
@@ -53,13 +59,25 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
         api.register(store, executor, settings, watchers)
         language.language_switch()
         gr.HTML(f"<h1>{TITLE}</h1><p>{both('introduction')}</p>", elem_id="introduction")
-        with gr.Tab(label("tab.image")):
-            build_image_tab(page, store, executor, settings, watchers)
+        with gr.Tabs() as tabs:
+            with gr.Tab(label("tab.image"), id="image"):
+                build_image_tab(page, store, executor, settings, watchers)
+            if executor.takes_clips:
+                with gr.Tab(label("tab.video"), id="video"):
+                    build_video_tab(page, store, executor, settings, watchers)
+        if executor.takes_clips:
+            page.load(_named_tab, None, tabs, queue=False, **QUIET)
         _build_inventory(settings)
         gr.HTML(markup.note(both("notice", hours=f"{settings.keep_seconds / HOUR:g}")), elem_id="notice")
     keep_removing(page, settings.keep_seconds, LOOK_SECONDS)
     page.queue(max_size=watchers)
     return page
+
+
+def _named_tab(request: gr.Request) -> Any:
+    """The tab whose job the address of the page names, where it is not the one that is shown first."""
+    of_clips = any(name in request.query_params for name in JOBS_OF_CLIPS)
+    return gr.Tabs(selected="video") if of_clips else gr.skip()
 
 
 def _build_inventory(settings: Settings) -> None:
@@ -78,7 +96,9 @@ def launch_page(page: gr.Blocks, settings: Settings | None = None) -> None:
     settings = load_settings() if settings is None else settings
     page.launch(
         auth=list(settings.login) or None,
-        max_file_size=settings.max_file_bytes,
+        max_file_size=settings.max_file_bytes
+        if on_zero_gpu()
+        else max(settings.max_file_bytes, settings.max_clip_bytes),
         show_error=False,
         enable_monitoring=False,
         theme=theme.THEME,

@@ -37,6 +37,7 @@ DEFAULT_SIZE = "double"
 
 SIZES: Mapping[str, tuple[float, str]] = {
     DEFAULT_SIZE: (2.0, BY_SCALE),
+    "quadruple": (4.0, BY_SCALE),
     "fhd": (2.0, "1920x1080"),
     "uhd": (2.0, "3840x2160"),
 }

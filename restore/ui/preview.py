@@ -9,6 +9,7 @@ import base64
 import io
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,7 +75,11 @@ def write_pair(source: Path, result: Path, folder: Path, settings: Settings) -> 
     """Write what the viewer shows into ``folder``: the result, and the source enlarged to the same size."""
     # A result may be larger than what is let in.
     ours = replace(settings, max_file_bytes=result.stat().st_size, max_input_pixels=settings.max_output_pixels)
-    after = _to_srgb(read_image(result, ours))
+    return write_pictures(_to_srgb(read_image(result, ours)), lambda: _to_srgb(read_image(source, settings)), folder)
+
+
+def write_pictures(after: PIL.Image.Image, load_before: Callable[[], PIL.Image.Image], folder: Path) -> Pair:
+    """``write_pair`` of a result in memory and of what ``load_before`` gives, both as RGB or RGBA."""
     scale = _shown_scale(*after.size)
     width, height = (max(1, round(length * scale)) for length in after.size)
     if scale < 1:
@@ -82,7 +87,7 @@ def write_pair(source: Path, result: Path, folder: Path, settings: Settings) -> 
     # The chequerboard comes last: were it enlarged with the picture, the two would differ where nothing is to be seen.
     after_path = _write(_flat(after), folder / "after")
     del after  # one of them at a time: each may take hundreds of megabytes
-    before = _to_srgb(read_image(source, settings)).resize((width, height), PIL.Image.Resampling.BICUBIC)
+    before = load_before().resize((width, height), PIL.Image.Resampling.BICUBIC)
     return Pair(_write(_flat(before), folder / "before"), after_path, width, height, scale)
 
 

@@ -1,0 +1,153 @@
+"""What ``probe`` found out about a clip, as a card; what a report says of one beyond that of a picture; the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from html import escape
+from pathlib import PurePath
+from typing import Any
+
+from restore.media.clips.describe import clock
+from restore.media.clips.facts import AudioInfo, ClipInfo, SubtitleInfo, VideoInfo
+from restore.settings import MEBI, MINUTE, Settings
+from restore.ui import markup
+from restore.ui.texts import both
+
+# What FFmpeg calls otherwise than people do.
+CODECS = {
+    "aac": "AAC",
+    "ac3": "AC-3",
+    "av1": "AV1",
+    "dnxhd": "DNxHD",
+    "dvvideo": "DV",
+    "eac3": "E-AC-3",
+    "ffv1": "FFV1",
+    "flac": "FLAC",
+    "h263": "H.263",
+    "h264": "H.264",
+    "hevc": "HEVC",
+    "mjpeg": "Motion JPEG",
+    "mp2": "MP2",
+    "mp3": "MP3",
+    "mpeg1video": "MPEG-1",
+    "mpeg2video": "MPEG-2",
+    "mpeg4": "MPEG-4",
+    "opus": "Opus",
+    "prores": "ProRes",
+    "rawvideo": "RGB/YUV",
+    "theora": "Theora",
+    "vc1": "VC-1",
+    "vorbis": "Vorbis",
+    "vp8": "VP8",
+    "vp9": "VP9",
+}
+
+FORMATS = ("MP4", "MOV", "MKV", "WebM", "AVI", "MPEG", "TS", "FLV", "OGV", "3GP", "MXF", "DV", "GIF")
+"""What clips usually come in, for whoever asks; the engine tells by the content."""
+
+
+def limits(settings: Settings) -> str:
+    """What may be uploaded."""
+    return markup.note(
+        both(
+            "clip_limits",
+            formats=", ".join(FORMATS),
+            megabytes=f"{settings.max_clip_bytes / MEBI:g}",
+            minutes=f"{settings.max_clip_seconds / MINUTE:g}",
+        )
+    )
+
+
+def card(info: ClipInfo) -> str:
+    """A clip that was uploaded: its facts as a table, and below them what is to be known before it is restored."""
+    video = info.video
+    rows = [
+        (both("clip_row.picture"), _picture(video)),
+        (both("clip_row.time"), " · ".join(_time(video))),
+        (both("clip_row.sound"), markup.listed(_sound(each) for each in info.audio) if info.audio else both("none")),
+    ]
+    if info.subtitles:
+        rows.append((both("clip_row.subtitles"), markup.listed(_subtitles(each) for each in info.subtitles)))
+    if info.chapters:
+        rows.append((both("clip_row.chapters"), str(len(info.chapters))))
+    if info.attachments:
+        rows.append((both("clip_row.attachments"), markup.listed(escape(each.name) for each in info.attachments)))
+    suffix = PurePath(info.name).suffix[1:].upper() or info.container
+    rows.append((both("clip_row.file"), f"{escape(suffix)} · {markup.file_size(info.size)}"))
+    if info.warnings:
+        rows.append((both("clip_row.warnings"), markup.listed(markup.english(each) for each in info.warnings)))
+    return markup.facts_table(rows)
+
+
+def _picture(video: VideoInfo) -> str:
+    width, height = video.display_size
+    words = [both("pixels", width=width, height=height), escape(_codec(video.codec))]
+    if video.sample_aspect != 1:
+        words.append(both("stored_as", width=video.width, height=video.height))
+    if video.bits != 8:
+        words.append(both("bits", bits=video.bits))
+    badges = []
+    if video.hdr is not None:
+        badges.append("HDR (PQ)" if video.hdr.kind == "pq" else "HDR (HLG)")
+    if video.dolby_vision:
+        badges.append("Dolby Vision")
+    if video.scan != "progressive":
+        badges.append(both(f"scan.{video.scan}"))
+    if video.orientation != 1:
+        badges.append(both("turned"))
+    if video.alpha:
+        badges.append(both("kept_of.alpha"))
+    return " ".join([" · ".join(words), *(markup.badge(each) for each in badges)])
+
+
+def _time(video: VideoInfo) -> Iterator[str]:
+    yield both("unknown_length") if video.duration is None else clock(video.duration)
+    rate = f"{float(video.frame_rate):.5g}"
+    yield both("rate", rate=rate) if video.constant_rate else both("variable_rate", rate=rate)
+    if video.frames is not None:
+        yield both("frames_done", done=video.frames)
+
+
+def _sound(stream: AudioInfo) -> str:
+    parts = [_codec(stream.codec), stream.layout, f"{stream.sample_rate} Hz", *_naming(stream)]
+    return escape(", ".join(parts))
+
+
+def _subtitles(stream: SubtitleInfo) -> str:
+    return escape(", ".join([stream.codec, *_naming(stream)]))
+
+
+def _naming(stream: AudioInfo | SubtitleInfo) -> list[str]:
+    return [words for words in (stream.language, stream.title) if words]
+
+
+def _codec(name: str) -> str:
+    return CODECS.get(name, name)
+
+
+def report_rows(clip: Mapping[str, Any]) -> list[markup.Row]:
+    """The rows on a clip, for the table of its report: ``Report.to_dict()["clip"]``."""
+    rate = f"{float(Fraction(clip['frame_rate'])):.5g}"
+    frames = [both("frames_done", done=clip["frames"]), both("rate", rate=rate)]
+    if clip["reused"]:
+        frames.append(both("reused", count=clip["reused"]))
+    encoding = [_codec(clip["codec"]), clip["pixel_format"], *(f"{k} {v}" for k, v in _told(clip["encoder"]))]
+    rows = [
+        (both("report_row.frames"), " · ".join(frames)),
+        (both("report_row.encoding"), escape(", ".join(encoding))),
+    ]
+    if clip["start"] is not None or clip["end"] is not None:
+        ends = [None if clip[name] is None else Fraction(clip[name]) for name in ("start", "end")]
+        part = both("part", start=clock(ends[0] or Fraction(0)), end="…" if ends[1] is None else clock(ends[1]))
+        rows.append((both("report_row.part"), part))
+    if clip["cuts"]:
+        rows.append((both("report_row.shots"), str(len(clip["cuts"]) + 1)))
+    if clip["notes"]:
+        rows.append((both("report_row.notes"), markup.listed(markup.english(each) for each in clip["notes"])))
+    return rows
+
+
+def _told(encoder: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The settings of an encoder that people choose."""
+    return ((name, encoder[name]) for name in ("crf", "preset", "profile") if name in encoder)

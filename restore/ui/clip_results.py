@@ -1,0 +1,192 @@
+"""What the tab for clips shows of a run: how it stands, source and result as they play, the downloads, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+
+from restore.clip_plan import ClipOptions, plan_clip
+from restore.errors import InputError
+from restore.jobs import Function, Job, JobStore
+from restore.media.clips.encoders import Encoding
+from restore.media.clips.probe import probe
+from restore.progress import Progress
+from restore.settings import Settings
+from restore.stages import MATERIALS
+from restore.ui import clip_card, markup
+from restore.ui.attach import Update, attach
+from restore.ui.players import players, players_value
+from restore.ui.results import Delivery, finished
+from restore.ui.side_by_side import write_side_by_side
+from restore.ui.texts import both, label, text
+from restore.ui.uploads import still_there
+
+PAIR_FILE = "side_by_side.mp4"
+
+
+def options_values(options: ClipOptions) -> dict[str, Any]:
+    """What a job keeps of ``options``: what is needed to read the same part of the source again."""
+    return {
+        "start": None if options.start is None else str(options.start),
+        "end": None if options.end is None else str(options.end),
+        "deinterlace": options.deinterlace,
+        "square_pixels": options.square_pixels,
+    }
+
+
+class ClipPanel:
+    """The components of the result of one clip, made where it is called for; a ``JobPanel``.
+
+    It shows the jobs of the page and those of the API, which bring nothing to play beside the result.
+    """
+
+    status_id = "clip-status"
+
+    def __init__(self, settings: Settings) -> None:
+        self._status = gr.HTML(markup.status(both("state.ready_for_clip")), elem_id=self.status_id)
+        self._players = players("clip-players")
+        self._delivery = Delivery(settings, "video", "clip-")
+        self._pair = PairPanel()
+
+    @property
+    def components(self) -> list[Block]:
+        return [self._status, self._players, *self._delivery.components, *self._pair.components, self._pair.group]
+
+    def standing(self, html: str) -> Update:
+        return {self._status: html}
+
+    def empty(self, html: str) -> Update:
+        return {
+            self._status: html,
+            self._players: gr.HTML(value=None),
+            **self._delivery.empty(),
+            **self._pair.gone(),
+        }
+
+    def failed(self, error: gr.Error) -> Update:
+        return self.empty(markup.failure(error))
+
+    def filled(self, job: Job) -> Update:
+        values = job.result()
+        report = values["report"]
+        materials = {name: text(f"clip_material.{name}") for name in MATERIALS}
+        rows = clip_card.report_rows(report["clip"]) if "clip" in report else []
+        length = (job.folder / values["file"]).stat().st_size
+        shown = values.get("played")
+        return {
+            self._status: finished(job),
+            self._players: gr.HTML(value=None if shown is None else _played(shown, job.folder)),
+            **self._delivery.filled(job, markup.report(report, length, materials, rows)),
+            self._pair.group: gr.Column(visible=shown is not None),
+        }
+
+    def connect(
+        self, page: gr.Blocks, store: JobStore, identity: Component, settings: Settings, concurrency_limit: int
+    ) -> None:
+        """Let the side-by-side clip of the job that ``identity`` holds be made."""
+        self._pair.connect(page, store, identity, settings, concurrency_limit)
+
+
+def _played(shown: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The value of the players for what a job says: files of its own, or an upload that plays as it is."""
+    before = folder / shown["before"] if shown["before"] else still_there(shown["source"])
+    return players_value(before, folder / shown["after"], shown["offset"])
+
+
+class PairPanel:
+    """The clip that shows source and result in one picture, on request; a ``JobPanel``."""
+
+    status_id = "pair-status"
+
+    def __init__(self) -> None:
+        with gr.Column(visible=False, elem_id="pair") as self.group:
+            gr.HTML(markup.note(both("pair_info")))
+            with gr.Row():
+                self._run = gr.Button(
+                    label("pair_run"), scale=2, min_width=160, elem_id="pair-run", elem_classes="restore-once"
+                )
+                self._stop = gr.Button(
+                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id="pair-stop"
+                )
+            self._status = gr.HTML(visible=False, elem_id=self.status_id)
+            self._player = players("pair-player")
+            self._download = gr.DownloadButton(str(label("download")), visible=False, elem_id="pair-download")
+
+    @property
+    def components(self) -> list[Block]:
+        return [self._status, self._player, self._download]
+
+    def gone(self) -> Update:
+        """There is no result that it could be made of."""
+        return {
+            self.group: gr.Column(visible=False),
+            self._status: gr.HTML(value="", visible=False),
+            self._player: gr.HTML(value=None),
+            self._download: gr.DownloadButton(value=None, visible=False),
+        }
+
+    def standing(self, html: str) -> Update:
+        return {self._status: gr.HTML(value=html, visible=True)}
+
+    def empty(self, html: str) -> Update:
+        return {
+            **self.standing(html),
+            self._player: gr.HTML(value=None),
+            self._download: gr.DownloadButton(value=None, visible=False),
+        }
+
+    def failed(self, error: gr.Error) -> Update:
+        return self.empty(markup.failure(error))
+
+    def filled(self, job: Job) -> Update:
+        path = job.folder / job.result()["file"]
+        title = label("download") + f" (MP4, {markup.file_size(path.stat().st_size)})"
+        return {
+            **self.standing(finished(job)),
+            self._player: gr.HTML(value=players_value(None, path)),
+            self._download: gr.DownloadButton(title, value=path, visible=True),
+        }
+
+    def connect(
+        self, page: gr.Blocks, store: JobStore, identity: Component, settings: Settings, concurrency_limit: int
+    ) -> None:
+        def begin(id: Any) -> tuple[Function, str]:
+            job = store.find(id)
+            values = job.result()
+            source = still_there(values["played"]["source"])
+            if source is None:
+                raise InputError("The clip that this result was made of is not kept any more: upload it again.")
+            work = partial(compare, source, job.folder / values["file"], values["options"], settings)
+            return work, f"{job.title} side by side"
+
+        attach(
+            page,
+            store,
+            self,
+            self._run,
+            self._stop,
+            begin,
+            [identity],
+            parameter="pair",
+            concurrency_limit=concurrency_limit,
+        )
+
+
+def compare(
+    source: Path, result: Path, options: Mapping[str, Any], settings: Settings, progress: Progress, folder: Path
+) -> dict[str, Any]:
+    """The work of a job: ``result`` beside the part of ``source`` that it was made of."""
+    target = folder / PAIR_FILE
+    info = probe(source, settings)
+    part = ClipOptions(
+        options["start"], options["end"], Encoding(), options["deinterlace"], options["square_pixels"], cuts=()
+    )
+    plan = plan_clip(info, source, target, (), part, settings)
+    write_side_by_side(plan, result, target, progress, settings)
+    return {"file": target.name}

@@ -1,0 +1,108 @@
+"""Two clips that play together, before and after, or one alone.
+
+A ``gr.HTML`` component around the browser's own players, because ``gr.Video`` knows of no other clip beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from restore.ui.texts import both
+from restore.ui.viewer import file_url
+
+STYLES = """
+.restore-players { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 260px), 1fr)); gap: 8px; }
+.restore-players[hidden], .restore-players figure[hidden], .restore-players p[hidden] { display: none; }
+.restore-players figure { margin: 0; min-width: 0; }
+.restore-players video {
+  display: block; width: 100%; max-height: 70vh; border-radius: var(--radius-md); background: #000;
+}
+.restore-players figcaption { margin-bottom: 4px; color: var(--body-text-color-subdued); font-size: var(--text-sm); }
+.restore-players p { margin: 4px 0 0; color: var(--body-text-color); font-size: var(--text-sm); }
+"""
+
+# The value is {before, after, offset}: two addresses, of which one may be missing, and how many seconds the first is
+# ahead of the second. Whatever is done with one of them happens to the other.
+SCRIPT = """
+const FAR = 0.12; // seconds that the two may be apart
+const root = element.querySelector(".restore-players");
+const [before, after] = root.querySelectorAll("video");
+const offset = () => props.value?.offset ?? 0;
+const linked = () => Boolean(props.value?.before && props.value?.after);
+
+function show(video, address) {
+  const figure = video.closest("figure");
+  figure.hidden = !address;
+  if ((video.getAttribute("src") ?? "") === (address ?? "")) return;
+  figure.querySelector("p").hidden = true;
+  if (address) video.src = address;
+  else video.removeAttribute("src");
+  video.load();
+}
+
+function paint() {
+  root.hidden = !props.value?.before && !props.value?.after;
+  show(before, props.value?.before);
+  show(after, props.value?.after);
+  before.muted = linked();
+}
+
+function follow(leader, other, shift) {
+  const place = () => {
+    const wanted = Math.max(0, leader.currentTime + shift());
+    if (linked() && Math.abs(other.currentTime - wanted) > FAR) other.currentTime = wanted;
+  };
+  leader.addEventListener("play", () => {
+    place();
+    if (linked() && other.paused) other.play().catch(() => {});
+  });
+  leader.addEventListener("pause", () => linked() && !leader.ended && other.pause());
+  leader.addEventListener("seeking", place);
+  leader.addEventListener("ratechange", () => linked() && (other.playbackRate = leader.playbackRate));
+  leader.addEventListener("error", () => {
+    leader.closest("figure").querySelector("p").hidden = !leader.getAttribute("src");
+  });
+}
+
+follow(after, before, offset);
+follow(before, after, () => -offset());
+after.addEventListener("timeupdate", () => {
+  const apart = before.currentTime - after.currentTime - offset();
+  if (linked() && !after.paused && !before.seeking && Math.abs(apart) > 2 * FAR) {
+    before.currentTime = Math.max(0, after.currentTime + offset());
+  }
+});
+after.addEventListener("loadedmetadata", () => linked() && offset() && (before.currentTime = offset()));
+watch("value", paint);
+paint();
+"""
+
+
+def players(elem_id: str, **parameters: Any) -> gr.HTML:
+    """The component; its value is made by ``players_value``, or none. ``parameters`` go to ``gr.HTML``."""
+    template = "".join(
+        f'<figure><figcaption id="{elem_id}-{name}">{words}</figcaption>'
+        f'<video controls playsinline preload="metadata" aria-labelledby="{elem_id}-{name}"></video>'
+        f'<p role="alert" hidden>{both("players_failed")}</p></figure>'
+        for name, words in (("before", both("viewer.before")), ("after", both("viewer.after")))
+    )
+    return gr.HTML(
+        html_template=f'<div class="restore-players" hidden>{template}</div>',
+        css_template=STYLES,
+        js_on_load=SCRIPT,
+        apply_default_css=False,
+        elem_id=elem_id,
+        **parameters,
+    )
+
+
+def players_value(before: Path | None, after: Path | None, offset: float = 0.0) -> dict[str, Any]:
+    """The value of ``players``: the first clip is shown ``offset`` seconds ahead of the second."""
+    return {
+        "before": None if before is None else file_url(before),
+        "after": None if after is None else file_url(after),
+        "offset": offset,
+    }
