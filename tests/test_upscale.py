@@ -90,7 +90,10 @@ def test_settings_of_no_use_are_refused_by_name(values: dict[str, object], word:
     assert "Step 1" in str(caught.value)
 
 
-@pytest.mark.parametrize("steps", [{"version": 2, "steps": []}, {"version": 1, "stages": []}, "upscale", 4, [3], [{}]])
+@pytest.mark.parametrize(
+    "steps",
+    [{"version": 2, "steps": []}, {"version": 1, "stages": []}, "upscale", 4, [3], [{}], [{"stage": "upscale"}] * 33],
+)
 def test_chains_of_no_use_are_refused(steps: object) -> None:
     with pytest.raises(SettingsError):
         parse_steps(steps)  # type: ignore[arg-type]

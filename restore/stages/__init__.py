@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from itertools import islice
 from typing import Any
 
 from restore.errors import SettingsError
@@ -28,6 +29,10 @@ __all__ = [
 ]
 
 RECIPE_VERSION = 1
+
+LONGEST_CHAIN = 32
+"""Steps of a chain at most: a script of a stranger can name as many as it likes, and each takes time."""
+
 STAGES: Mapping[str, type[Upscale]] = {Upscale.stage: Upscale}
 
 
@@ -63,7 +68,10 @@ def parse_steps(steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) 
         steps = steps.get("steps", ())
     if isinstance(steps, str | bytes | Mapping) or not isinstance(steps, Iterable):
         raise SettingsError("The steps must be a list of stages.")
-    return tuple(_parse_step(step, position) for position, step in enumerate(steps, 1))
+    parsed = tuple(_parse_step(step, position) for position, step in enumerate(islice(steps, LONGEST_CHAIN + 1), 1))
+    if len(parsed) > LONGEST_CHAIN:
+        raise SettingsError(f"The chain has more than {LONGEST_CHAIN} steps: leave some out.")
+    return parsed
 
 
 def recipe(steps: Iterable[Stage]) -> dict[str, Any]:
