@@ -8,7 +8,8 @@ the page, so that a script which lost its connection, or which has no time to wa
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -19,23 +20,42 @@ from gradio.data_classes import FileData
 from gradio.events import api
 
 import restore
-from restore.errors import InputError, SettingsError
+from restore.clip_plan import ClipOptions, plan_clip
+from restore.errors import InputError, LimitError, RestoreError, SettingsError
 from restore.executors import Executor
 from restore.inventory import device_facts, model_facts
 from restore.jobs import Job, JobStore, Snapshot, State
-from restore.media.images import probe_image
-from restore.progress import Progress
+from restore.media.clips.encoders import Codec, Container, Encoding
+from restore.media.clips.probe import probe as probe_clip
+from restore.media.clips.reader import Deinterlace
+from restore.media.images import OUTPUT_SUFFIXES, probe_image
+from restore.progress import FRAMES, Progress
 from restore.settings import Settings
 from restore.stages import Stage, Upscale, parse_steps
 from restore.ui.errors import to_api_error
 from restore.ui.gate import cancellable
-from restore.ui.uploads import result_name, uploaded
+from restore.ui.uploads import clip_result_name, result_name, uploaded
 
 POLL_SECONDS = 0.2
 
 Material = Literal["photo", "scan", "illustration", "faithful"]
 Format = Literal["same", "png", "jpeg", "webp", "tiff", "avif"]
 Result = tuple[FileData, dict[str, Any]]
+
+VIDEO_SCALE = 2.0
+"""Clips are long, and what they are shown on has its limits: less than for pictures."""
+
+PROBES_AT_ONCE = 2
+
+ANIMATIONS = ("GIF", "PNG", "WEBP")
+"""The formats of pictures in which several are shown one after the other."""
+
+PICTURES = OUTPUT_SUFFIXES.keys() | {".heic", ".heif", ".gif", ".jfif"}
+
+NO_CLIPS = (
+    "Clips are not restored here, because a graphics card is lent for some seconds only: run Restore on a machine of "
+    "your own, or on a Space with a graphics card of its own."
+)
 
 DETACHED = "The connection to this job was ended; the job itself runs on. Ask /job_result for {id}."
 
@@ -89,23 +109,100 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                 "strength": strength,
                 "material": material,
             }
-            chain = _chain(own, steps)
-            source = uploaded(image)
-            info = await asyncio.to_thread(probe_image, source, settings)
-            name = result_name(source, info.format, format)
-            work = partial(_restore, source, name, chain, settings, executor)
-            job = await asyncio.to_thread(store.begin, work, title=name)
-            with cancellable(job.stop):
-                yield None, {"job": job.id}
-                ahead = job.snapshot().ahead
-                try:
-                    while not job.ended:
-                        _show(job.snapshot(), ahead)
-                        await asyncio.sleep(POLL_SECONDS)
-                except asyncio.CancelledError:
-                    # Gradio ends every run of a client together where it is asked to cancel one that it still queues.
-                    raise gr.Error(DETACHED.format(id=job.id), print_exception=False) from None
-            yield _result(job)
+
+            def begin() -> Job:
+                chain = _chain(own, steps)
+                source = uploaded(image)
+                name = result_name(source, probe_image(source, settings).format, format)
+                return store.begin(partial(_restore, source, name, chain, settings, executor), title=name)
+
+            async with aclosing(_answers(begin)) as answers:
+                async for answer in answers:
+                    yield answer
+        except Exception as error:
+            raise to_api_error(error) from None
+
+    async def upscale_video(
+        video: FileData,
+        model: str = "auto",
+        scale: float = 2.0,
+        target: str | None = None,
+        denoise: float = 0.5,
+        strength: float = 1.0,
+        material: Material = "photo",
+        codec: Codec = "h264",
+        crf: float | None = None,
+        container: Container | None = None,
+        deinterlace: Deinterlace = "auto",
+        square_pixels: bool = True,
+        start: float | str | None = None,
+        end: float | str | None = None,
+        steps: list[dict[str, Any]] | dict[str, Any] | None = None,
+    ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
+        """Restore and enlarge one clip, with all its sound, subtitles and times. The answer is the file and a report.
+
+        The settings up to the material, and steps, are those of /restore_image. As there, the id of the job comes first
+        and once: {"job": "..."}.
+
+        Parameters:
+            video: an uploaded clip (MP4, MOV, MKV, WebM, AVI, MPEG, FLV, MXF, GIF and more)
+            model: the name of a model, as /models lists them; "auto" takes the best one at hand for the material
+            scale: how many times larger the result is, from 1 (the same size, only cleaned) to 8
+            target: in place of the scale a size to fit into, such as "3840x2160", "1080p" or "4k"
+            denoise: from 0 (keep the grain) to 1 (remove it), for models that come in a strong and a weak version
+            strength: from 0 (only enlarge) to 1 (the model alone)
+            material: what "auto" chooses for; with "faithful" a model that invents nothing
+            codec: what the result is encoded as; HEVC and AV1 have 10 bits, ProRes and FFV1 keep transparency
+            crf: the quality, smaller is better; null for that of the codec (17 for H.264)
+            container: what the result comes in; null for that of the upload where it can hold the codec
+            deinterlace: what becomes of interlaced frames: one picture, one for each of the two fields, or nothing
+            square_pixels: whether a clip with narrow or wide pixels becomes as it is shown
+            start: where to begin, in seconds from the beginning, or as "1:02:03.5"; null for the beginning
+            end: where to end, likewise; null for the end
+            steps: a whole chain of stages, or a recipe, in place of the settings from the model to the material
+
+        Returns:
+            The clip.
+            What was done: settings, models, device, seconds, encoding, frames, what was kept and dropped, warnings.
+        """
+        try:
+            own = {
+                "model": model,
+                "scale": scale,
+                "target": target,
+                "denoise": denoise,
+                "strength": strength,
+                "material": material,
+            }
+
+            def begin() -> Job:
+                if not executor.takes_clips:
+                    raise LimitError(NO_CLIPS)
+                chain = _chain(own, steps, VIDEO_SCALE)
+                options = ClipOptions(start, end, Encoding(codec, crf, container=container), deinterlace, square_pixels)
+                source = uploaded(video, "clip")
+                name = clip_result_name(source, options.encoding)
+                # Refused at once, not after a wait for others.
+                plan_clip(probe_clip(source, settings), source, store.root / name, chain, options, settings)
+                return store.begin(partial(_restore_clip, source, name, chain, options, settings), title=name)
+
+            async with aclosing(_answers(begin)) as answers:
+                async for answer in answers:
+                    yield answer
+        except Exception as error:
+            raise to_api_error(error) from None
+
+    def probe(file: FileData) -> dict[str, Any]:
+        """Tell what a clip or a picture is, without decoding more than its beginning.
+
+        Parameters:
+            file: an uploaded clip or picture
+
+        Returns:
+            {"kind": "clip", ...} with size, times, colours, streams and warnings, or {"kind": "picture", ...}
+        """
+        try:
+            return _probed(uploaded(file, "file"), settings)
         except Exception as error:
             raise to_api_error(error) from None
 
@@ -127,7 +224,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         """Tell how a job stands.
 
         Parameters:
-            id: what /restore_image gave as "job"
+            id: what /restore_image or /upscale_video gave as "job"
 
         Returns:
             {"job", "state", "ahead", "seconds", "progress", "error"}; ahead counts the jobs that come before this one
@@ -141,11 +238,11 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         """Give the result of a finished job again, while it is kept.
 
         Parameters:
-            id: what /restore_image gave as "job"
+            id: what /restore_image or /upscale_video gave as "job"
 
         Returns:
-            The picture in full quality.
-            The report, as /restore_image gave it.
+            The picture or clip in full quality.
+            The report, as /restore_image or /upscale_video gave it.
         """
         try:
             found = store.find(id)
@@ -159,7 +256,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         """Stop a job, whether it runs or waits; a job that has ended already stays as it is.
 
         Parameters:
-            id: what /restore_image gave as "job"
+            id: what /restore_image or /upscale_video gave as "job"
 
         Returns:
             How the job stands, as /job tells it; a running one ends within a second or two.
@@ -172,10 +269,28 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         except Exception as error:
             raise to_api_error(error) from None
 
-    _give_result_type(restore_image, Result)
-    api(restore_image, concurrency_id="engine", concurrency_limit=concurrency_limit)
+    for work in (restore_image, upscale_video):
+        _give_result_type(work, Result)
+        api(work, concurrency_id="engine", concurrency_limit=concurrency_limit)
+    api(probe, concurrency_limit=PROBES_AT_ONCE)
     for light in (models, job, job_result, stop_job):
         api(light, concurrency_limit=None)
+
+
+async def _answers(begin: Callable[[], Job]) -> AsyncGenerator[tuple[FileData | None, dict[str, Any]]]:
+    """The id of the job that ``begin`` begins, in a thread, and its result when it has ended."""
+    job = await asyncio.to_thread(begin)
+    with cancellable(job.stop):
+        yield None, {"job": job.id}
+        ahead = job.snapshot().ahead
+        try:
+            while not job.ended:
+                _show(job.snapshot(), ahead)
+                await asyncio.sleep(POLL_SECONDS)
+        except asyncio.CancelledError:
+            # Gradio ends every run of a client together where it is asked to cancel one that it still queues.
+            raise gr.Error(DETACHED.format(id=job.id), print_exception=False) from None
+    yield _result(job)
 
 
 def _give_result_type(function: Callable[..., Any], result: Any) -> None:
@@ -184,11 +299,14 @@ def _give_result_type(function: Callable[..., Any], result: Any) -> None:
     function.__signature__ = signature  # type: ignore[attr-defined]  # which inspect.signature prefers
 
 
-def _chain(own: Mapping[str, Any], steps: object) -> tuple[Stage, ...]:
-    """The stages that a caller asked for, in one way or the other; raises ``SettingsError``."""
+def _chain(own: Mapping[str, Any], steps: object, scale: float = Upscale.scale) -> tuple[Stage, ...]:
+    """The stages that a caller asked for, in one way or the other; raises ``SettingsError``.
+
+    ``scale`` is that of those who give none.
+    """
     if steps is None:
         return (Upscale(**own),)
-    defaults = {field.name: field.default for field in fields(Upscale)}
+    defaults = {field.name: field.default for field in fields(Upscale)} | {"scale": scale}
     if mixed := [name for name, value in own.items() if value != defaults[name]]:
         raise SettingsError(f"Give either steps or {', '.join(mixed)}: in a chain, every step has settings of its own.")
     return parse_steps(steps)  # type: ignore[arg-type]  # anything may come; it says itself what is wrong
@@ -210,6 +328,47 @@ def _restore(
     return {"file": name, "report": report.to_dict()}
 
 
+def _restore_clip(
+    source: Path,
+    name: str,
+    chain: tuple[Stage, ...],
+    options: ClipOptions,
+    settings: Settings,
+    progress: Progress,
+    folder: Path,
+) -> dict[str, Any]:
+    """The work of a job, as above."""
+    report = restore.restore_video(
+        source,
+        folder / name,
+        chain,
+        options.start,
+        options.end,
+        progress,
+        settings=settings,
+        encoding=options.encoding,
+        deinterlace=options.deinterlace,
+        square_pixels=options.square_pixels,
+    )
+    return {"file": name, "report": report.to_dict()}
+
+
+def _probed(path: Path, settings: Settings) -> dict[str, Any]:
+    """What the file is, by its content; where it is neither, its name decides which sentence says so."""
+    try:
+        picture = probe_image(path, settings)
+    except RestoreError as no_picture:
+        try:
+            return {"kind": "clip", **probe_clip(path, settings).to_dict()}
+        except InputError:
+            if path.suffix.lower() in PICTURES:
+                raise no_picture from None
+            raise
+    if picture.frames > 1 and picture.format in ANIMATIONS:
+        return {"kind": "clip", **probe_clip(path, settings).to_dict()}
+    return {"kind": "picture", "name": path.name, "size": path.stat().st_size, **asdict(picture)}
+
+
 def _result(job: Job) -> Result:
     """File and report of a job that has ended; raises an error with the sentence on what ended it."""
     error = job.snapshot().error
@@ -218,10 +377,10 @@ def _result(job: Job) -> Result:
     result = job.result()
     name = result.get("file")
     if not isinstance(name, str):
-        raise InputError("The result of this job is not one picture: it can be seen on the page only.")
+        raise InputError("The result of this job is not one file: it can be seen on the page only.")
     path = job.folder / name
     if not path.is_file():
-        raise InputError("The result of this job is not kept any more: restore the picture again.")
+        raise InputError("The result of this job is not kept any more: begin it again.")
     # Below the folder of the uploads, so Gradio serves the file where it is and makes no copy.
     file = FileData(path=str(path), orig_name=path.name, size=path.stat().st_size)
     return file, {**result["report"], "job": job.id}
@@ -235,7 +394,10 @@ def _state(job: Job) -> dict[str, Any]:
         "state": str(snapshot.state),
         "ahead": snapshot.ahead,
         "seconds": snapshot.seconds,
-        "progress": [{**asdict(each.position), "seconds_left": each.seconds_left} for each in snapshot.stages],
+        "progress": [
+            {**asdict(each.position), "seconds_left": each.seconds_left, "per_second": each.per_second}
+            for each in snapshot.stages
+        ],
         "error": snapshot.error,
     }
 
@@ -244,13 +406,16 @@ def _show(snapshot: Snapshot, ahead: int) -> None:
     """Send the position to the client, which finds it in ``job.status().progress_data``.
 
     A job that waits has one unit, the jobs that were before it when it came; one that runs has its stage and, within
-    that, tiles or bytes.
+    that, tiles or bytes. A clip has its frames alone, those that have come through all stages.
     """
     tracker = gr.Progress()
     if snapshot.state is State.WAITING:
         tracker((ahead - snapshot.ahead, ahead), desc="waiting", unit="jobs")
     elif snapshot.stages:
         position = snapshot.stages[-1].position
+        if position.unit == FRAMES:
+            tracker((int(position.done), int(position.total) or None), desc=position.stage, unit=FRAMES)
+            return
         tracker.tqdm(None, desc=position.stage, total=position.stages, unit="stages")
         tracker.update(position.index)
         tracker((position.done, position.total), desc=position.stage, unit=position.unit)  # type: ignore[arg-type]

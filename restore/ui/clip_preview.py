@@ -26,7 +26,7 @@ from restore.pipeline import memory_in_words, to_integers
 from restore.progress import FRAMES, Position, Progress
 from restore.settings import Settings
 from restore.stages import Stage, Upscale
-from restore.ui.preview import UPLOAD_SIDE, Pair, as_url, fit, write_pictures
+from restore.ui.preview import UPLOAD_SIDE, Pair, as_url, fit, flat, write_pictures
 
 PLAYER = (1920, 1080)
 """The largest picture of a clip that is made to be played on the page."""
@@ -125,7 +125,7 @@ def picture_of(path: Path, info: ClipInfo, settings: Settings) -> PIL.Image.Imag
     duration = info.video.duration
     start = None if duration is None else info.video.start + min(POSTER_SECONDS, duration / 2)
     frame = next(ClipReader(path, info, start=start, settings=settings).frames())
-    return _to_picture(frame).convert("RGB").resize(info.video.display_size)
+    return flat(_to_picture(frame)).resize(info.video.display_size)
 
 
 def _to_picture(frame: Frame) -> PIL.Image.Image:

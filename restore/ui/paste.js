@@ -51,7 +51,7 @@
 
   document.addEventListener("paste", (event) => {
     if (event.target.closest?.(TYPED)) return;
-    const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
+    const file = [...(event.clipboardData?.files ?? [])].find((one) => /^(image|video)\//.test(one.type));
     if (!file || !inView()) return;
     event.preventDefault();
     // Browsers call what was copied from a window "image.png"; a copied file keeps its name.

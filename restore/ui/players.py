@@ -48,6 +48,7 @@ function paint() {
   show(before, props.value?.before);
   show(after, props.value?.after);
   before.muted = linked();
+  for (const caption of root.querySelectorAll("figcaption")) caption.hidden = !linked();
 }
 
 function follow(leader, other, shift) {

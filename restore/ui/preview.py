@@ -52,7 +52,7 @@ class Pair:
 
 def load(path: Path, settings: Settings) -> PIL.Image.Image:
     """Read ``path`` upright as 8-bit sRGB, transparency over a chequerboard; raises what ``read_image`` does."""
-    return _flat(_to_srgb(read_image(path, settings)))
+    return flat(_to_srgb(read_image(path, settings)))
 
 
 def fit(picture: PIL.Image.Image, side: int) -> PIL.Image.Image:
@@ -85,10 +85,10 @@ def write_pictures(after: PIL.Image.Image, load_before: Callable[[], PIL.Image.I
     if scale < 1:
         after = after.resize((width, height), PIL.Image.Resampling.LANCZOS, reducing_gap=3)
     # The chequerboard comes last: were it enlarged with the picture, the two would differ where nothing is to be seen.
-    after_path = _write(_flat(after), folder / "after")
+    after_path = _write(flat(after), folder / "after")
     del after  # one of them at a time: each may take hundreds of megabytes
     before = load_before().resize((width, height), PIL.Image.Resampling.BICUBIC)
-    return Pair(_write(_flat(before), folder / "before"), after_path, width, height, scale)
+    return Pair(_write(flat(before), folder / "before"), after_path, width, height, scale)
 
 
 def _shown_scale(width: int, height: int) -> float:
@@ -119,7 +119,7 @@ def _to_srgb(image: Image) -> PIL.Image.Image:
     return picture
 
 
-def _flat(picture: PIL.Image.Image) -> PIL.Image.Image:
+def flat(picture: PIL.Image.Image) -> PIL.Image.Image:
     """``picture`` with a chequerboard where it is transparent."""
     if picture.mode != "RGBA":
         return picture

@@ -96,10 +96,11 @@ def head() -> str:
     language, its theme inside ``@media``) do not survive that.
     """
     styles = (HERE / "page.css").read_text(encoding="utf-8")
-    hint = text("upload_hint")
-    words = (
-        f":root {{ --restore-upload-en: {json.dumps(hint.en)}; "
+    hints = {":root": text("upload_hint"), "#clip-upload": text("upload_clip_hint")}
+    words = "\n".join(
+        f"{place} {{ --restore-upload-en: {json.dumps(hint.en)}; "
         f"--restore-upload-zh: {json.dumps(hint.zh, ensure_ascii=False)}; }}"
+        for place, hint in hints.items()
     )
     scripts = "".join(
         f"<script>\n{(HERE / name).read_text(encoding='utf-8')}</script>\n" for name in ("paste.js", "once.js")
