@@ -59,7 +59,7 @@ def visit(server: Server, browser: Browser) -> Iterator[Visit]:
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(error))
         page.goto(f"{server.url}{query}")
-        page.locator("#run").wait_for()
+        page.locator("#run:visible, #clip-run:visible").first.wait_for()  # in whichever tab the address asks for
         return page
 
     yield open_page
@@ -450,7 +450,7 @@ CUT_OFF = """() => [...document.querySelectorAll(".gradio-container *")]
   .filter((one) => one.checkVisibility() && one.childElementCount === 0 && one.textContent.trim())
   .filter((one) => {
     const hides = (each) => ["hidden", "clip"].includes(getComputedStyle(each).overflowX);
-    if (one.closest(".restore-unseen, .visually-hidden, [class*=sr-only], #picker-name, #upload-preview")) return false;
+    if (one.closest(".restore-unseen, .visually-hidden, [class*=sr-only], #picker-name, .restore-upload-preview")) return false;
     const box = one.getBoundingClientRect();
     for (let around = one; around; around = around.parentElement) {
       if (!hides(around)) continue;

@@ -36,7 +36,7 @@ AHEAD = 2
 def write_side_by_side(plan: ClipPlan, result: Path, target: Path, progress: Progress, settings: Settings) -> None:
     """Write ``target``: the part of the source that ``plan`` names beside ``result``, which was made of it.
 
-    Each frame of the result stands beside that of the source which is shown at its time; the sound is the result's.
+    Each frame of the result stands beside that of the source which is shown at the same time; the sound is the result's.
     Raises ``RestoreError`` kinds.
     """
     ours = unlimited(settings)
@@ -68,15 +68,16 @@ def write_side_by_side(plan: ClipPlan, result: Path, target: Path, progress: Pro
 
 
 def _together(sources: Iterator[Frame], results: Iterator[Frame]) -> Iterator[tuple[Frame, Frame]]:
-    """Every result with the source that is shown in the middle of its time; both begin at the same moment."""
+    """Every result with the source that is shown when it begins; both clips begin at the same moment."""
     source = next(sources)
     following = next(sources, None)
     offset: Fraction | None = None
     for result in results:
         if offset is None:
             offset = source.pts - result.pts
-        middle = result.pts + result.duration / 2 + offset
-        while following is not None and following.pts <= middle:
+        # Well inside both frames, because files round their times.
+        moment = result.pts + min(result.duration, source.duration) / 2 + offset
+        while following is not None and following.pts <= moment:
             source, following = following, next(sources, None)
         yield source, result
 
