@@ -33,7 +33,7 @@ MOST_MEMORY = 1.35
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("sharing"), RESTORE_MAX_FILE_MB="1") as server:
+    with running(tmp_path_factory.mktemp("sharing"), RESTORE_MAX_FILE_MB="1", RESTORE_MAX_CLIP_MB="1") as server:
         yield server
 
 
