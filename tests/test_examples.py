@@ -1,4 +1,4 @@
-"""The example pictures: their sizes, where they come from, and that their program still makes them."""
+"""The examples: their sizes, where they come from, and that their programs still make them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 from PIL import Image
+
+import restore
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -23,9 +26,29 @@ def test_the_program_makes_the_pictures_that_are_shipped(tmp_path: Path) -> None
             assert np.abs(np.asarray(new, float) - np.asarray(shipped, float)).mean() < 4
 
 
+def test_the_program_makes_the_clips_that_are_shipped(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(EXAMPLES / "make_clips.py"), str(tmp_path)], check=True, timeout=120)
+    clips = sorted(EXAMPLES.glob("*.mp4"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [path.name for path in clips]
+    readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for path in clips:
+        assert path.stat().st_size < 300_000
+        new, shipped = (frames(folder / path.name) for folder in (tmp_path, EXAMPLES))
+        assert new.shape == shipped.shape == (72, 240, 320, 3)
+        assert np.abs(new.astype(float) - shipped).mean() < 4
+        info = restore.probe(path)
+        assert (info.video.frame_rate, len(info.audio), info.warnings) == (24, 1, ())
+        assert f"| `{path.name}` | 72 |" in readme
+
+
+def frames(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
 def test_every_example_is_small_and_accounted_for() -> None:
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    rows = {line.split("`")[1]: line for line in readme.splitlines() if line.startswith("| `")}
+    rows = {line.split("`")[1]: line for line in readme.splitlines() if line.startswith("| `") and ".jpg` |" in line}
     pictures = sorted(EXAMPLES.glob("*.jpg"))
     assert sorted(rows) == [path.name for path in pictures]
     for path in pictures:
