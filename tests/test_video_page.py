@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from restore.clip_plan import ClipOptions, plan_clip
+from restore.errors import Cancelled
 from restore.executors import LocalExecutor
 from restore.media.clips.probe import probe
 from restore.progress import Progress
@@ -22,6 +23,7 @@ from restore.settings import Settings
 from restore.stages import Upscale
 from restore.ui.clip_preview import fit_player, plays_in_browsers, write_frame
 from restore.ui.side_by_side import write_side_by_side
+from restore.ui.video_tab import played_beside
 from tests.browser import browser as browser
 from tests.clips import Sound, cut_off, picture, pictures, write_clip
 from tests.server import Server, running
@@ -263,6 +265,17 @@ def test_only_what_every_browser_plays_is_played_as_it_is(tmp_path: Path) -> Non
         if plays_in_browsers(path, probe(path)):
             plays.append(name)
     assert plays == ["usual.mp4", "usual.webm"]
+
+
+def test_a_result_is_worth_more_than_its_preview(tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mkv", pictures(3, 32, 32))
+    full = Settings(min_free_bytes=2**60)
+    assert played_beside(source, source, ClipOptions(), Progress(), full) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mkv"]
+    stopped = Progress()
+    stopped.cancel()
+    with pytest.raises(Cancelled):
+        played_beside(source, source, ClipOptions(), stopped, Settings())
 
 
 def test_a_player_is_even_and_no_larger_than_a_screen() -> None:

@@ -158,8 +158,8 @@ class PairPanel:
     ) -> None:
         def begin(id: Any) -> tuple[Function, str]:
             job = store.find(id)
-            values = job.result()
-            source = still_there(values["played"]["source"])
+            values = job.result() if job.ended else {}
+            source = still_there(values["played"]["source"]) if values.get("played") else None
             if source is None:
                 raise InputError("The clip that this result was made of is not kept any more: upload it again.")
             work = partial(compare, source, job.folder / values["file"], values["options"], settings)

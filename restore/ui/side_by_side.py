@@ -36,7 +36,7 @@ AHEAD = 2
 def write_side_by_side(plan: ClipPlan, result: Path, target: Path, progress: Progress, settings: Settings) -> None:
     """Write ``target``: the part of the source that ``plan`` names beside ``result``, which was made of it.
 
-    Each frame of the result stands beside that of the source which is shown at the same time; the sound is the result's.
+    Each frame of the result stands beside that of the source which is shown then; the sound is the result's.
     Raises ``RestoreError`` kinds.
     """
     ours = unlimited(settings)

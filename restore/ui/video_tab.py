@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,7 +14,7 @@ from gradio.components import Component
 
 import restore
 from restore.clip_plan import ClipOptions, ClipPlan, plan_clip, seconds_of
-from restore.errors import RestoreError
+from restore.errors import Cancelled, RestoreError
 from restore.executors import Executor
 from restore.jobs import Function, JobStore
 from restore.media.clips.probe import probe
@@ -31,6 +32,8 @@ from restore.ui.options import CLIP_WORDS, Chosen, UpscaleOptions
 from restore.ui.results import result_values
 from restore.ui.texts import both, label
 from restore.ui.uploads import clip_result_name, given_upload, name_among_uploads, uploaded
+
+logger = logging.getLogger(__name__)
 
 # What the file chooser offers beside what the browser itself takes for a clip.
 SUFFIXES = [
@@ -91,21 +94,38 @@ def restore_upload(work: ClipWork, progress: Progress, folder: Path) -> dict[str
     report_path = folder / f"{target.stem}_report.json"
     report.write(report_path)
 
-    info, result = probe(source, settings), probe(target, unlimited(settings))
-    before, after, offset = None, target.name, 0.0
-    if plays_in_browsers(source, info):
-        offset = 0.0 if options.start is None else float(seconds_of("start", options.start))
-    else:
-        before = BEFORE
-        write_player(source, info, folder / before, options, PREVIEW_OF_SOURCE, progress, settings)
-    if not plays_in_browsers(target, result):
-        after = AFTER
-        write_player(target, result, folder / after, ClipOptions(deinterlace="off"), PREVIEW, progress, settings)
+    played = played_beside(source, target, options, progress, settings)
     progress.check()
-    played = {"source": name_among_uploads(source), "before": before, "after": after, "offset": offset}
     return result_values(
         target.name, report.to_dict(), report_path.name, played=played, options=options_values(options)
     )
+
+
+def played_beside(
+    source: Path, target: Path, options: ClipOptions, progress: Progress, settings: Settings
+) -> dict[str, Any] | None:
+    """What the players get: files beside ``target``, made where a browser would not play what is there already.
+
+    None where they cannot be made, as on a full disk: the result, which may have taken hours, is worth more.
+    """
+    before, after, offset = None, target.name, 0.0
+    try:
+        info, result = probe(source, settings), probe(target, unlimited(settings))
+        if plays_in_browsers(source, info):
+            offset = 0.0 if options.start is None else float(seconds_of("start", options.start))
+        else:
+            before = BEFORE
+            write_player(source, info, target.with_name(before), options, PREVIEW_OF_SOURCE, progress, settings)
+        if not plays_in_browsers(target, result):
+            after = AFTER
+            whole = ClipOptions(deinterlace="off")
+            write_player(target, result, target.with_name(after), whole, PREVIEW, progress, settings)
+    except Cancelled:
+        raise
+    except RestoreError as error:
+        logger.warning("There is nothing to play of %s: %s", target.name, error)
+        return None
+    return {"source": name_among_uploads(source), "before": before, "after": after, "offset": offset}
 
 
 def build_video_tab(
