@@ -450,7 +450,8 @@ CUT_OFF = """() => [...document.querySelectorAll(".gradio-container *")]
   .filter((one) => one.checkVisibility() && one.childElementCount === 0 && one.textContent.trim())
   .filter((one) => {
     const hides = (each) => ["hidden", "clip"].includes(getComputedStyle(each).overflowX);
-    if (one.closest(".restore-unseen, .visually-hidden, [class*=sr-only], #picker-name, .restore-upload-preview")) return false;
+    const unseen = ".restore-unseen, .visually-hidden, [class*=sr-only], #picker-name, .restore-upload-preview";
+    if (one.closest(unseen)) return false;
     const box = one.getBoundingClientRect();
     for (let around = one; around; around = around.parentElement) {
       if (!hides(around)) continue;

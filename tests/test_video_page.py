@@ -95,7 +95,9 @@ def test_a_clip_is_described_previewed_restored_played_and_handed_over(
 
     unfold(page, "frame")
     page.locator("#frame-time input[type=number]").fill("0.2")
-    page.locator("#frame-time input[type=number]").press("Enter")
+    page.locator("#frame-time input[type=number]").press("Tab")
+    expect(page.locator("#frame-time input[type=range]")).to_have_value("0.2")
+    page.wait_for_timeout(500)  # Gradio takes the number over a moment after it shows it
     page.locator("#frame-run").click()
     expect(page.locator("#frame-status")).to_contain_text("the frame at 0:00:00.200", timeout=WORK_MILLISECONDS)
     shown = page.locator("#frame-viewer .restore-port img")
