@@ -6,33 +6,32 @@ says what whoever runs it must know: its scale, how much it must see around a ti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from torch import Tensor, nn
 
 from restore import catalog
 from restore.errors import WeightsError
-from restore.networks import compact_x4, rrdbnet, srvgg
 from restore.networks.traits import Traits
 
-__all__ = ["Architecture", "Traits", "build", "convert", "traits"]
+__all__ = ["ARCHITECTURES", "Traits", "build", "convert", "traits"]
 
-
-@dataclass(frozen=True)
-class Architecture:
-    """How a kind of network is made and what it needs; both functions take the arguments of the checkpoint."""
-
-    build: Callable[..., nn.Module]
-    traits: Callable[..., Traits]
-
-
-ARCHITECTURES: Mapping[str, Architecture] = {
-    "compact-x4": Architecture(compact_x4.CompactX4, compact_x4.traits),
-    "srvgg": Architecture(srvgg.build, srvgg.traits),
-    "rrdbnet": Architecture(rrdbnet.build, rrdbnet.traits),
+ARCHITECTURES: Mapping[str, str] = {
+    "compact-x4": "compact_x4",
+    "srvgg": "srvgg",
+    "rrdbnet": "rrdbnet",
 }
+"""The module beside this one that makes each kind of network, imported when it is first asked for.
+
+It has ``build``, and ``traits`` where the network enlarges frame by frame; both take the arguments of the checkpoint.
+"""
+
+
+def _module(architecture: str) -> ModuleType:
+    return import_module(f"restore.networks.{ARCHITECTURES[architecture]}")
 
 
 def build(name: str) -> nn.Module:
@@ -41,13 +40,15 @@ def build(name: str) -> nn.Module:
     Raises ``SettingsError`` for a model that the catalogue does not have.
     """
     entry = catalog.checkpoint(name)
-    return ARCHITECTURES[entry.network].build(**entry.arguments).eval().requires_grad_(False)
+    network: nn.Module = _module(entry.network).build(**entry.arguments)
+    return network.eval().requires_grad_(False)
 
 
 def traits(name: str) -> Traits:
     """What the network of the model ``name`` needs and costs."""
     entry = catalog.checkpoint(name)
-    return ARCHITECTURES[entry.network].traits(**entry.arguments)
+    found: Traits = _module(entry.network).traits(**entry.arguments)
+    return found
 
 
 def convert(name: str, checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -70,6 +70,9 @@ class CompactX4(nn.Module):
         return self.image(self.features(x), x)
 
 
+build = CompactX4
+
+
 def traits(width: int = 48, depth: int = 12) -> Traits:
     out = 3 * SCALE**2
     return Traits(
