@@ -1,7 +1,7 @@
 """The catalogue of published checkpoints: what there is, where it comes from, and under which licence.
 
-The data are in ``catalog.toml`` beside this module, whose head explains every field. They are checked in full when they
-are read, so the rest of the program can rely on them.
+The data are in ``checkpoints/``, one file for each family of models and in it one table for each checkpoint, named as
+users name the model. They are checked in full when they are read, so the rest of the program can rely on them.
 """
 
 from __future__ import annotations
@@ -18,15 +18,31 @@ from typing import Any
 
 from restore.errors import SettingsError
 
-CATALOGUE = Path(__file__).with_name("catalog.toml")
+FOLDER = Path(__file__).with_name("checkpoints")
+FAMILIES = ("upscale", "faces", "video", "interpolation", "colour")
+"""The files of the catalogue, in the order in which models are listed."""
 REPO_TYPES = ("model", "space", "dataset")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One published file of weights; the fields are those of ``catalog.toml``.
+    """One published file of weights, with the fields that its table in the catalogue has.
 
-    ``sha256`` may be the first eight or more digits only, where no more is published, or empty where nothing is.
+    - ``title``, ``description``: one line each, for the person who chooses; ``title_zh`` where the title is not a name
+      that is the same in every language, ``description_zh`` in any case for a model that a stage offers
+    - ``stages``: the stages that offer it; none for a file that is only used beside another one
+    - ``network``, ``arguments``: what ``networks.build`` makes, and the numbers that belong to this checkpoint
+    - ``container``: the key of the weights inside the published file, if it does not hold them bare
+    - ``companions``: other entries that this one can work with, role = name of the entry
+    - ``file``: the name as published; its ending says how it is read
+    - ``size``, ``sha256``: bytes, and the published hash: 64 digits, or the first 8 or more where only those are known,
+      or nothing where nothing is published (the file then counts as unverified)
+    - ``repo``, ``revision``: its home on the Hub, always pinned to a full commit; ``repo_type`` and ``repo_file`` where
+      they differ from "model" and from ``file``
+    - ``url``: the official address, the second source or the only one
+    - ``package_file``: the path inside the package, for a model that is built in
+    - ``licence``, ``commercial``: SPDX name where there is one; false where it forbids commercial use
+    - ``source``: where the model comes from, the authors' repository or paper
     """
 
     name: str
@@ -123,18 +139,27 @@ def _entry(name: str, table: Mapping[str, Any]) -> Checkpoint:
     return Checkpoint(name=name, **{**table, "stages": tuple(table["stages"])})
 
 
-def read_catalogue(path: Path) -> Mapping[str, Checkpoint]:
-    """Read and check a catalogue file; the mapping is read-only and in the order of the file.
-
-    Raises ``SettingsError`` that names the entry and the field for anything unknown, missing or malformed.
-    """
+def _tables(path: Path) -> Mapping[str, Mapping[str, Any]]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"The model catalogue {path} cannot be read: {error}.") from error
     if strays := [name for name, table in tables.items() if not isinstance(table, dict)]:
         raise SettingsError(f"The model catalogue is wrong: {strays[0]} stands outside any entry.")
-    entries = {name: _entry(name, table) for name, table in tables.items()}
+    return tables
+
+
+def read_catalogue(*paths: Path) -> Mapping[str, Checkpoint]:
+    """Read and check the files of a catalogue together; the mapping is read-only and in the order of the files.
+
+    Raises ``SettingsError`` that names the entry and the field for anything unknown, missing, malformed or twice there.
+    """
+    entries: dict[str, Checkpoint] = {}
+    for path in paths:
+        for name, table in _tables(path).items():
+            if name in entries:
+                raise SettingsError(f"The model catalogue is wrong at [{name}]: {path.name} has it a second time.")
+            entries[name] = _entry(name, table)
     for entry in entries.values():
         for role, other in entry.companions.items():
             if not isinstance(other, str) or other not in entries:
@@ -145,7 +170,7 @@ def read_catalogue(path: Path) -> Mapping[str, Checkpoint]:
 @cache
 def checkpoints() -> Mapping[str, Checkpoint]:
     """Every checkpoint of the catalogue by name, read once."""
-    return read_catalogue(CATALOGUE)
+    return read_catalogue(*(FOLDER / f"{family}.toml" for family in FAMILIES))
 
 
 def checkpoint(name: str) -> Checkpoint:

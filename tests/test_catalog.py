@@ -88,7 +88,7 @@ def test_the_checksums_of_packaged_files_are_those_of_the_catalogue() -> None:
     packaged = [entry for entry in catalog.checkpoints().values() if entry.package_file is not None]
     assert [entry.name for entry in packaged] == ["built-in"]
     for entry in packaged:
-        path = catalog.CATALOGUE.parent / str(entry.package_file)
+        path = catalog.FOLDER.parent / str(entry.package_file)
         assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256
         assert path.stat().st_size == entry.size
         assert path.name == entry.file
@@ -150,3 +150,17 @@ def test_a_mistake_in_the_catalogue_is_named(tmp_path: Path, old: str, new: str,
     path.write_text(GOOD.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(SettingsError, match=complaint):
         catalog.read_catalogue(path)
+
+
+def test_files_of_a_catalogue_are_read_as_one(tmp_path: Path) -> None:
+    general, partner = tmp_path / "general.toml", tmp_path / "partner.toml"
+    first, second = GOOD.split("[partner]")
+    general.write_text(first, encoding="utf-8")
+    partner.write_text("[partner]" + second, encoding="utf-8")
+    assert list(catalog.read_catalogue(partner, general)) == ["partner", "general"]
+    with pytest.raises(SettingsError, match=r"\[general\].*general.toml has it a second time"):
+        catalog.read_catalogue(general, partner, general)
+
+
+def test_every_file_of_the_folder_is_read() -> None:
+    assert {path.stem for path in catalog.FOLDER.glob("*.toml")} == set(catalog.FAMILIES)
