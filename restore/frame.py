@@ -16,7 +16,9 @@ class Frame:
     which come out again where no stage clips them. ``alpha`` is ``(H, W) float32 in [0, 1]``, straight, or ``None``.
     ``bits`` is the depth of the source, which decides the precision that the networks may run in. ``pts`` and
     ``duration`` are in seconds; a still image has neither. ``repeat`` says that pixels and alpha are exactly those of
-    the frame before (they are the same tensors then), so that nothing needs to be computed for them again.
+    the frame before (they are the same tensors then), so that nothing needs to be computed for them again. ``shot`` is
+    the number of the shot that it belongs to: it rises where a new one begins. It is 0 throughout where nobody looked
+    for shots, which is done where a stage of the chain says ``uses_shots``.
     """
 
     pixels: Tensor
@@ -25,6 +27,7 @@ class Frame:
     pts: Fraction = Fraction(0)
     duration: Fraction = Fraction(0)
     repeat: bool = False
+    shot: int = 0
 
     @property
     def height(self) -> int:

@@ -56,6 +56,9 @@ class Stage(Protocol):
 
     stage: ClassVar[str]
 
+    uses_shots: ClassVar[bool]
+    """Whether the stage reads ``Frame.shot``; shots are looked for, and frames kept waiting for it, only if so."""
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them, with the name of the stage under ``stage``."""
         ...
@@ -79,9 +82,8 @@ class Stage(Protocol):
 
 def each_once(frames: Iterable[Frame], work: Callable[[Frame], Frame]) -> Generator[Frame]:
     """What ``work`` makes of each frame, in its time; of a frame that repeats the one before it, the same once more."""
-    last: Frame | None = None
+    made: Frame | None = None
     for frame in frames:
-        if last is None or not frame.repeat:
-            last = work(frame)
-        last = replace(last, pts=frame.pts, duration=frame.duration, repeat=frame.repeat)
-        yield last
+        if made is None or not frame.repeat:
+            made = work(frame)
+        yield replace(frame, pixels=made.pixels, alpha=made.alpha)

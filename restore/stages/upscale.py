@@ -70,6 +70,7 @@ class Upscale:
     """
 
     stage: ClassVar[str] = "upscale"
+    uses_shots: ClassVar[bool] = False
 
     model: str = AUTO
     scale: float = 4.0
