@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from restore import catalog
 from restore.errors import WeightsError
 from restore.networks.traits import Traits
+from restore.networks.unwrap import tensors_of
 
 __all__ = ["ARCHITECTURES", "Traits", "build", "convert", "traits"]
 
@@ -27,6 +28,8 @@ ARCHITECTURES: Mapping[str, str] = {
 """The module beside this one that makes each kind of network, imported when it is first asked for.
 
 It has ``build``, and ``traits`` where the network enlarges frame by frame; both take the arguments of the checkpoint.
+Where published files name their tensors otherwise, or have more of them, it also has ``convert(state) -> state``, which
+makes the network's state dict of the tensors of any of these files, and changes nothing about its own.
 """
 
 
@@ -52,16 +55,16 @@ def traits(name: str) -> Traits:
 
 
 def convert(name: str, checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The flat state dict, in float32, inside the published container of the model ``name``.
+    """The flat state dict, in float32 and under our keys, inside a published container of the model ``name``.
 
-    A file that holds the tensors directly, as safetensors do, is taken as it is. Raises ``WeightsError`` for anything
-    else.
+    ``checkpoint`` is what ``weights.load_checkpoint`` gives, from any file in which the model was published, or the
+    tensors themselves. Raises ``WeightsError`` if there are none in it.
     """
     entry = catalog.checkpoint(name)
-    state: Any = checkpoint
-    if entry.container is not None and entry.container in checkpoint:
-        state = checkpoint[entry.container]
-    if not isinstance(state, Mapping) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+    tensors = tensors_of(checkpoint, entry.container)
+    if not tensors:
         wanted = f" under {entry.container!r}" if entry.container else ""
         raise WeightsError(f"The file for {name} does not hold weights{wanted}; it is not the published {entry.file}.")
-    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+    state = {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+    rename = getattr(_module(entry.network), "convert", None)
+    return state if rename is None else dict(rename(state))
