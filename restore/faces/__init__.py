@@ -1,0 +1,1 @@
+"""Faces: found, cut out, restored and put back."""
