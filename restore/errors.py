@@ -1,7 +1,7 @@
 """What can go wrong, in words for the person who uses the program.
 
 Every error that the engine raises on purpose is a ``RestoreError``. Its message says what is wrong and what to do
-about it, needs no traceback to be understood, and is shown unchanged on the page, on the command line and in Python.
+about it, needs no traceback to be understood, and is shown as it is on the page, on the command line and in Python.
 A kind is also the built-in exception that it resembles, so that code that knows nothing of this package can still
 catch it.
 """
@@ -13,7 +13,16 @@ UNEXPECTED = "Something went wrong that this program did not foresee; the log of
 
 
 class RestoreError(Exception):
-    """The base of every error that this package raises on purpose."""
+    """The base of every error that this package raises on purpose.
+
+    ``setting`` is the environment variable that sets the limit which the work ran into. Its name is part of the
+    message, but not of ``for_visitors``: who uses somebody else's server cannot change it.
+    """
+
+    def __init__(self, message: str = "", *, setting: str | None = None) -> None:
+        super().__init__(message if setting is None else f"{message} {setting} sets this limit.")
+        self.for_visitors = message
+        self.setting = setting
 
 
 class SettingsError(RestoreError, ValueError):

@@ -166,7 +166,7 @@ class Job:
             state, error = self._state, self._error
             until = self._until if self.ended else time.monotonic()
             stages = tuple(pace.stage_progress() for pace in self._paces.values())
-        text = None if error is None else str(error) if isinstance(error, RestoreError) else UNEXPECTED
+        text = None if error is None else error.for_visitors if isinstance(error, RestoreError) else UNEXPECTED
         return Snapshot(self.id, state, ahead if state is State.WAITING else 0, until - self._since, stages, text)
 
     def result(self) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from restore.errors import SettingsError
 
 MEGA = 1_000_000
 MEBI = 2**20
+GIBI = 2**30
 MINUTE = 60
 HOUR = 3600
 
@@ -26,7 +27,7 @@ class Settings:
     max_file_bytes: int = 256 * MEBI
     max_input_pixels: int = 80 * MEGA
     max_output_pixels: int = 300 * MEGA
-    max_clip_bytes: int = 20_000 * MEBI
+    max_clip_bytes: int = 20 * GIBI
     max_clip_seconds: int = 3 * HOUR
     min_free_bytes: int = 1000 * MEBI
     memory_bytes: int | None = None
@@ -45,7 +46,7 @@ VARIABLES: Mapping[str, str] = {
     "RESTORE_MAX_FILE_MB": "largest picture file that is opened, in MiB (256)",
     "RESTORE_MAX_INPUT_MEGAPIXELS": "largest picture, or frame of a clip, that is decoded, in millions of pixels (80)",
     "RESTORE_MAX_OUTPUT_MEGAPIXELS": "largest picture or frame that is made, in millions of pixels (300)",
-    "RESTORE_MAX_CLIP_MB": "largest clip that is opened, in MiB (20000)",
+    "RESTORE_MAX_CLIP_MB": "largest clip that is opened, in MiB (20480; 2048 on a Space or with a public link)",
     "RESTORE_MAX_CLIP_MINUTES": "longest clip, or part cut out of one, that is restored, in minutes (180)",
     "RESTORE_MIN_FREE_MB": "room that a restored clip has to leave free on the disk, in MiB (1000)",
     "RESTORE_MEMORY_MB": "memory that the process may use, in MiB (what the machine or its container allows)",
@@ -59,7 +60,15 @@ VARIABLES: Mapping[str, str] = {
     "RESTORE_LOGIN": "who may use the page: name:password, several separated by commas (everybody)",
 }
 
+PUBLIC_MAX_CLIP_BYTES = 2 * GIBI
+"""The largest clip where anybody may send one: what is sent stays on the disk for as long as it is kept."""
+
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+def is_public(environ: Mapping[str, str]) -> bool:
+    """Whether the page is served to everybody: as a Space, or under a link of Gradio's."""
+    return "SPACE_ID" in environ or environ.get("GRADIO_SHARE", "").lower() == "true"
 
 
 def _positive(environ: Mapping[str, str], name: str, factor: int) -> int | None:
@@ -97,6 +106,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from ``environ``, by default the process's own; raises ``SettingsError``."""
     environ = os.environ if environ is None else environ
     default = Settings()
+    max_clip_bytes = PUBLIC_MAX_CLIP_BYTES if is_public(environ) else default.max_clip_bytes
     precision = environ.get("RESTORE_PRECISION", "").strip().lower() or default.precision
     if precision not in PRECISIONS:
         raise SettingsError(f"RESTORE_PRECISION is {precision!r}: give one of {', '.join(PRECISIONS)}.")
@@ -104,7 +114,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         max_file_bytes=_positive(environ, "RESTORE_MAX_FILE_MB", MEBI) or default.max_file_bytes,
         max_input_pixels=_positive(environ, "RESTORE_MAX_INPUT_MEGAPIXELS", MEGA) or default.max_input_pixels,
         max_output_pixels=_positive(environ, "RESTORE_MAX_OUTPUT_MEGAPIXELS", MEGA) or default.max_output_pixels,
-        max_clip_bytes=_positive(environ, "RESTORE_MAX_CLIP_MB", MEBI) or default.max_clip_bytes,
+        max_clip_bytes=_positive(environ, "RESTORE_MAX_CLIP_MB", MEBI) or max_clip_bytes,
         max_clip_seconds=_positive(environ, "RESTORE_MAX_CLIP_MINUTES", MINUTE) or default.max_clip_seconds,
         min_free_bytes=_positive(environ, "RESTORE_MIN_FREE_MB", MEBI) or default.min_free_bytes,
         memory_bytes=_positive(environ, "RESTORE_MEMORY_MB", MEBI) or default.memory_bytes,

@@ -149,8 +149,8 @@ def check_output_pixels(width: int, height: int, settings: Settings) -> None:
     if width * height > settings.max_output_pixels:
         raise LimitError(
             f"The result would have {width} x {height} = {width * height / MEGA:.1f} megapixels and at most "
-            f"{settings.max_output_pixels / MEGA:g} are made: choose a smaller scale or target, or raise "
-            "RESTORE_MAX_OUTPUT_MEGAPIXELS."
+            f"{settings.max_output_pixels / MEGA:g} are made: choose a smaller scale or target.",
+            setting="RESTORE_MAX_OUTPUT_MEGAPIXELS",
         )
 
 
@@ -255,7 +255,8 @@ def _probe(file: BinaryIO, kind: str, name: str, settings: Settings) -> Header:
     if pixels > settings.max_input_pixels:
         raise LimitError(
             f"{name} has {header.width} x {header.height} = {pixels / MEGA:.1f} megapixels and at most "
-            f"{settings.max_input_pixels / MEGA:g} are read: make it smaller or raise RESTORE_MAX_INPUT_MEGAPIXELS."
+            f"{settings.max_input_pixels / MEGA:g} are read: make it smaller.",
+            setting="RESTORE_MAX_INPUT_MEGAPIXELS",
         )
     return header
 

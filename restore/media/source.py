@@ -42,7 +42,8 @@ def open_source(path: Path, settings: Settings, *, clip: bool = False) -> Binary
         if status.st_size > largest:
             raise LimitError(
                 f"{name} has {status.st_size / MEBI:.1f} MiB and at most {largest / MEBI:.1f} MiB are opened: give a "
-                f"smaller file or raise {'RESTORE_MAX_CLIP_MB' if clip else 'RESTORE_MAX_FILE_MB'}."
+                "smaller file.",
+                setting="RESTORE_MAX_CLIP_MB" if clip else "RESTORE_MAX_FILE_MB",
             )
     except BaseException:
         file.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 from restore.media.clips.describe import clock
 from restore.media.clips.facts import AudioInfo, ClipInfo, SubtitleInfo, VideoInfo
-from restore.settings import MEBI, MINUTE, Settings
+from restore.settings import GIBI, MEBI, MINUTE, Settings
 from restore.ui import markup
 from restore.ui.texts import both
 
@@ -53,10 +53,15 @@ def limits(settings: Settings) -> str:
         both(
             "clip_limits",
             formats=", ".join(FORMATS),
-            megabytes=f"{settings.max_clip_bytes / MEBI:g}",
+            size=_binary(settings.max_clip_bytes),
             minutes=f"{settings.max_clip_seconds / MINUTE:g}",
         )
     )
+
+
+def _binary(length: int) -> str:
+    """A limit in the unit in which it is set, or in the next one where the figure would be long."""
+    return f"{length / MEBI:g} MiB" if length < GIBI else f"{length / GIBI:.3g} GiB"
 
 
 def card(info: ClipInfo) -> str:

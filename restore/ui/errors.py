@@ -23,7 +23,7 @@ def to_gradio_error(error: Exception) -> gr.Error:
     """
     if isinstance(error, gr.Error):
         return error
-    _log_unforeseen(error)
+    _log(error)
     return gr.Error(markup.problem(error), duration=SECONDS, print_exception=False)
 
 
@@ -31,10 +31,13 @@ def to_api_error(error: Exception) -> gr.Error:
     """Turn ``error`` into the ``gr.Error`` to raise at a public endpoint, as above; its ``message`` is plain text."""
     if isinstance(error, gr.Error):
         return error
-    _log_unforeseen(error)
-    return gr.Error(str(error) if isinstance(error, RestoreError) else UNEXPECTED, print_exception=False)
+    _log(error)
+    return gr.Error(error.for_visitors if isinstance(error, RestoreError) else UNEXPECTED, print_exception=False)
 
 
-def _log_unforeseen(error: Exception) -> None:
+def _log(error: Exception) -> None:
+    """Tell whoever runs the server what is theirs to change: a defect, or a limit that somebody ran into."""
     if not isinstance(error, RestoreError):
         logger.error("Unexpected error behind the page", exc_info=error)
+    elif error.setting is not None:
+        logger.warning("Refused: %s", error)

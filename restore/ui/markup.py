@@ -63,8 +63,8 @@ def note(html: str) -> str:
 
 
 def status(html: str, kind: Kind = "plain") -> str:
-    """One line on how things stand, read out by screen readers."""
-    return f'<p class="restore-status {kind}" role="status">{html}</p>'
+    """One line on how things stand, which ``announce.js`` lets screen readers read out."""
+    return f'<p class="restore-status {kind}" data-announced>{html}</p>'
 
 
 def waiting(ahead: int) -> str:
@@ -80,7 +80,7 @@ def problem(error: Exception) -> str:
     if not isinstance(error, RestoreError):
         return f"<strong>{both('unexpected_title')}</strong><br>{both('unexpected')}"
     kind = next(kind for kind in type(error).__mro__ if f"error.{kind.__name__}" in texts())
-    return f"<strong>{both(f'error.{kind.__name__}')}</strong><br>{english(str(error))}"
+    return f"<strong>{both(f'error.{kind.__name__}')}</strong><br>{english(error.for_visitors)}"
 
 
 def failure(error: gr.Error) -> str:

@@ -103,6 +103,7 @@ def head() -> str:
         for place, hint in hints.items()
     )
     scripts = "".join(
-        f"<script>\n{(HERE / name).read_text(encoding='utf-8')}</script>\n" for name in ("paste.js", "once.js")
+        f"<script>\n{(HERE / name).read_text(encoding='utf-8')}</script>\n"
+        for name in ("paste.js", "once.js", "announce.js")
     )
     return f"<style>\n{words}\n{styles}</style>\n{scripts}"

@@ -144,7 +144,8 @@ def check_pixels(width: int, height: int, name: str, settings: Settings) -> None
     if width * height > settings.max_input_pixels:
         raise LimitError(
             f"{name} has {width} x {height} = {width * height / MEGA:.1f} megapixels and at most "
-            f"{settings.max_input_pixels / MEGA:g} are read: make it smaller or raise RESTORE_MAX_INPUT_MEGAPIXELS."
+            f"{settings.max_input_pixels / MEGA:g} are read: make it smaller.",
+            setting="RESTORE_MAX_INPUT_MEGAPIXELS",
         )
 
 
