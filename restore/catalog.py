@@ -21,6 +21,11 @@ from restore.errors import SettingsError
 FOLDER = Path(__file__).with_name("checkpoints")
 FAMILIES = ("upscale", "faces", "video", "interpolation", "colour")
 """The files of the catalogue, in the order in which models are listed."""
+FIXED_SCALES = dict.fromkeys(
+    ("compact-x4", "edvr", "basicvsr", "iconvsr", "basicvsr-pp", "realbasicvsr", "pp-msvsr"), 4
+)
+"""How many times the networks enlarge that have no argument for it, because they can do nothing else."""
+
 REPO_TYPES = ("model", "space", "dataset")
 
 
@@ -35,11 +40,14 @@ class Checkpoint:
     - ``container``: the key of the weights inside the published file, if it does not hold them bare
     - ``companions``: other entries that this one can work with, role = name of the entry
     - ``file``: the name as published; its ending says how it is read
+    - ``member``: the name of the file of weights inside ``file``, where that is a zip archive
     - ``size``, ``sha256``: bytes, and the published hash: 64 digits, or the first 8 or more where only those are known,
       or nothing where nothing is published (the file then counts as unverified)
+    - ``size_estimate``: where the size is not published, about how many bytes it will be, from the network's own
     - ``repo``, ``revision``: its home on the Hub, always pinned to a full commit; ``repo_type`` and ``repo_file`` where
       they differ from "model" and from ``file``
-    - ``url``: the official address, the second source or the only one
+    - ``url``: the official address, the second source or the only one; one of Google Drive works as well
+    - ``mirrors``: other addresses of the same bytes, tried last; only with a ``sha256``
     - ``package_file``: the path inside the package, for a model that is built in
     - ``licence``, ``commercial``: SPDX name where there is one; false where it forbids commercial use
     - ``source``: where the model comes from, the authors' repository or paper
@@ -59,14 +67,22 @@ class Checkpoint:
     description_zh: str | None = None
     container: str | None = None
     companions: Mapping[str, str] = field(default_factory=dict, hash=False)
+    member: str | None = None
     size: int | None = None
+    size_estimate: int | None = None
     sha256: str = ""
     repo: str | None = None
     repo_type: str = "model"
     repo_file: str | None = None
     revision: str | None = None
     url: str | None = None
+    mirrors: tuple[str, ...] = ()
     package_file: str | None = None
+
+    @property
+    def download_bytes(self) -> int | None:
+        """How much there is to download, at least about; ``None`` where nobody knows."""
+        return self.size or self.size_estimate
 
     @property
     def hub_file(self) -> str:
@@ -76,21 +92,23 @@ class Checkpoint:
     @property
     def scale(self) -> int | None:
         """How many times the model enlarges, ``None`` for one that does not; known without making its network."""
-        # The published networks say it in their arguments; ours has it in its name, because it can do nothing else.
         known = self.arguments.get("scale", self.arguments.get("upscale"))
-        return {"compact-x4": 4}.get(self.network) if known is None else int(known)
+        return FIXED_SCALES.get(self.network) if known is None else int(known)
 
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "stages": (list,),
     "arguments": (dict,),
     "companions": (dict,),
+    "mirrors": (list,),
     "size": (int,),
+    "size_estimate": (int,),
     "commercial": (bool,),
 }
 _PATTERNS: Mapping[str, tuple[str, str]] = {
     "name": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "letters, digits and . _ + -, because it becomes the name of a folder"),
     "file": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a plain file name"),
+    "member": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a plain file name"),
     "sha256": (r"[0-9a-f]{8,64}", "8 to 64 lower-case hexadecimal digits"),
     "repo": (r"[A-Za-z0-9][\w.-]*/[\w.-]+", "owner/name on the Hub"),
     "revision": (r"[0-9a-f]{40}", "a full commit of 40 hexadecimal digits"),
@@ -121,8 +139,17 @@ def _entry(name: str, table: Mapping[str, Any]) -> Checkpoint:
         raise wrong("stages must be a list of names")
     if table["stages"] and "description_zh" not in table:
         raise wrong("missing field description_zh, because a stage offers the model")
-    if table.get("size", 1) <= 0:
-        raise wrong("size must be above zero")
+    for key in ("size", "size_estimate"):
+        if table.get(key, 1) <= 0:
+            raise wrong(f"{key} must be above zero")
+    if ("member" in table) != table["file"].endswith(".zip"):
+        raise wrong("a file that is a zip archive, and no other, needs the member that holds the weights")
+    if not all(
+        isinstance(mirror, str) and re.fullmatch(_PATTERNS["url"][0], mirror) for mirror in table.get("mirrors", [])
+    ):
+        raise wrong("mirrors must be a list of web addresses")
+    if table.get("mirrors") and "sha256" not in table:
+        raise wrong("mirrors need a sha256, which tells that they have the same file")
     if table.get("repo_type", "model") not in REPO_TYPES:
         raise wrong(f"repo_type must be one of {', '.join(REPO_TYPES)}")
     for key in ("repo_file", "package_file"):
@@ -136,7 +163,8 @@ def _entry(name: str, table: Mapping[str, Any]) -> Checkpoint:
     if {"repo_type", "repo_file"} & set(table) and "repo" not in table:
         raise wrong("repo_type and repo_file need a repo")
 
-    return Checkpoint(name=name, **{**table, "stages": tuple(table["stages"])})
+    lists = {key: tuple(value) for key, value in table.items() if isinstance(value, list)}
+    return Checkpoint(name=name, **{**table, **lists})
 
 
 def _tables(path: Path) -> Mapping[str, Mapping[str, Any]]:

@@ -168,5 +168,5 @@ def _look(entry: Checkpoint, settings: Settings) -> tuple[LocalWeights | None, s
 
 
 def _download_bytes(missing: Sequence[Checkpoint]) -> int | None:
-    sizes = [entry.size for entry in missing]
+    sizes = [entry.download_bytes for entry in missing]
     return None if not sizes or None in sizes else sum(size for size in sizes if size is not None)

@@ -52,6 +52,7 @@ def test_every_published_model_of_the_first_stage_is_there() -> None:
         "RealESRGAN_x4plus_anime_6B",
         "realesr-animevideov3",
         "realesr-general-x4v3",
+        "realsr-df2k",
     }
     general = catalog.checkpoint("realesr-general-x4v3")
     weak = catalog.checkpoint(general.companions["weak_denoise"])
@@ -71,15 +72,40 @@ def test_a_model_that_is_offered_is_described_in_chinese() -> None:
             assert re.search("[一-鿿]", entry.title_zh), entry.name
 
 
-def test_a_download_is_pinned_and_has_a_second_source() -> None:
+def test_every_published_model_of_the_other_families_is_there() -> None:
+    known = catalog.checkpoints()
+    assert known.keys() >= {
+        *("gfpgan-1.2", "gfpgan-1.3", "gfpgan-1.4", "restoreformer", "codeformer"),
+        *("retinaface-resnet50", "retinaface-mobilenet", "parsenet"),
+        *("edvr-m", "edvr-l", "edvr-l-vimeo", "basicvsr", "iconvsr", "iconvsr-vimeo", "realbasicvsr"),
+        *("basicvsr-pp", "basicvsr-pp-vimeo", "basicvsr-pp-vimeo-bd", "basicvsr-pp-ntire", "pp-msvsr", "pp-msvsr-l"),
+        *("rife-4.6", "rife-4.25", "rife-4.26", "film", "ifrnet", "super-slomo", "dain"),
+        *("deoldify-artistic", "deoldify-stable", "deoldify-video", "deepremaster", "ddcolor-large", "ddcolor-tiny"),
+    }
+    assert {name for name, entry in known.items() if not entry.commercial} == {"codeformer", "deepremaster"}
+    assert all(known[name].scale == 4 for name in catalog.read_catalogue(catalog.FOLDER / "video.toml"))
+
+
+UNVERIFIED = {"realsr-df2k", "pp-msvsr", "pp-msvsr-vimeo", "pp-msvsr-l", "ifrnet", "dain"}
+"""Models of whose files nobody has published a hash."""
+
+
+def test_a_download_has_a_home_a_checksum_and_a_size() -> None:
+    addresses: list[str] = []
     for entry in catalog.checkpoints().values():
         if entry.package_file is None:
-            assert len(entry.sha256) == 64, entry.name
-            assert entry.repo is not None, entry.name
-            assert entry.url is not None, entry.name
-            assert urlsplit(entry.url).scheme == "https", entry.name
-            assert entry.url.endswith("/" + entry.file), entry.name
-            assert entry.size is not None, entry.name
+            assert entry.repo or entry.url, entry.name
+            assert (entry.sha256 == "") == (entry.name in UNVERIFIED), entry.name
+            assert entry.download_bytes or entry.name == "basicvsr-pp-ntire", entry.name
+            assert not (entry.size and entry.size_estimate), entry.name
+            addresses += [address for address in (entry.url, *entry.mirrors) if address]
+            # A hash of which only the beginning is known tells a damaged file, so it must come from its own publisher.
+            if 0 < len(entry.sha256) < 64:
+                assert entry.repo is None, entry.name
+                assert entry.sha256 in entry.file, f"{entry.name}: such a hash is known from the name of the file"
+    assert len(set(addresses)) == len(addresses), "two entries for one file"
+    plain = {address for address in addresses if urlsplit(address).scheme != "https"}
+    assert {urlsplit(address).netloc for address in plain} == {"vllab1.ucmerced.edu", "iizuka.cs.tsukuba.ac.jp"}
     hashes = [entry.sha256 for entry in catalog.checkpoints().values() if entry.sha256]
     assert len(set(hashes)) == len(hashes), "two entries for one file"
 
@@ -135,6 +161,10 @@ def test_a_catalogue_is_read_as_written(tmp_path: Path) -> None:
         ('url = "https://example.org/partner.pdparams"', 'url = "file:///etc/passwd"', "url"),
         ('file = "general.pth"', 'file = "../general.pth"', "file"),
         ('file = "general.pth"', 'file = "general.pth"\nsize = 0', "size"),
+        ('sha256 = "0123abcd"', "mirrors = ['https://example.org/x']", "mirrors need a sha256"),
+        ('sha256 = "0123abcd"', 'sha256 = "0123abcd"\nmirrors = ["here"]', "mirrors"),
+        ('file = "general.pth"', 'file = "general.zip"', "member"),
+        ('file = "general.pth"', 'file = "general.pth"\nmember = "x.pkl"', "member"),
         ("commercial = true", "commercial = 1", "commercial"),
         ('stages = ["upscale"]', 'stages = "upscale"', "stages"),
         ('stages = ["upscale"]', "stages = [1]", "stages"),

@@ -137,15 +137,16 @@ def test_without_a_connection_there_is_no_link_but_the_page_is_there(server: Ser
         assert answer.status == 200
 
 
-def test_the_readme_lists_the_models_of_the_catalogue() -> None:
+def test_the_readme_lists_the_models_that_enlarge_frame_by_frame() -> None:
     listed = {name: (scale, size, licence) for name, scale, size, licence, _ in table("Models")}
-    entries = catalog.checkpoints()
+    entries = catalog.read_catalogue(catalog.FOLDER / "upscale.toml")
     assert list(listed) == list(entries)
     for name, (scale, size, licence) in listed.items():
         entry = entries[name]
-        known = entry.arguments.get("scale", entry.arguments.get("upscale", 4))
-        assert scale == f"{known} times"
-        assert size == (f"{entry.size / 1e6:.1f} MB" if entry.repo and entry.size else "comes with it")
+        assert scale == f"{entry.scale} times"
+        about = "" if entry.size else "about "
+        assert entry.download_bytes is not None
+        assert size == ("comes with it" if entry.package_file else f"{about}{entry.download_bytes / 1e6:.1f} MB")
         assert licence == entry.licence
     assert ("All of these may be used commercially" in README) == all(entry.commercial for entry in entries.values())
 

@@ -43,7 +43,8 @@ def test_a_space_is_told_what_it_needs() -> None:
     assert (FRONT["sdk"], FRONT["license"]) == ("gradio", "apache-2.0")
     assert len(FRONT["short_description"]) <= 60
     assert FRONT["suggested_hardware"] in set(SpaceHardware)
-    assert set(FRONT["models"]) == {entry.repo for entry in catalog.checkpoints().values() if entry.repo}
+    homes = {entry.repo for entry in catalog.checkpoints().values() if entry.repo and entry.repo_type == "model"}
+    assert set(FRONT["models"]) == homes
     (gradio,) = (each for each in requirements() if each.name == "gradio")
     assert gradio.specifier.contains(FRONT["sdk_version"])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

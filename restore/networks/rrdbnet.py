@@ -8,7 +8,10 @@ the differences.
 
 from __future__ import annotations
 
-from torch import nn
+import re
+from collections.abc import Mapping
+
+from torch import Tensor, nn
 
 from restore.networks._basicsr import architecture
 from restore.networks.traits import Traits
@@ -41,3 +44,21 @@ def traits(num_feat: int, num_block: int, num_grow_ch: int, scale: int) -> Trait
         multiple=unshuffle,
         float32=frozenset({"conv_last"}),
     )
+
+
+_OLDER_NAMES = (
+    (r"^RRDB_trunk\.(\d+)\.RDB(\d)\.", r"body.\1.rdb\2."),
+    (r"^trunk_conv\.", "conv_body."),
+    (r"^upconv([12])\.", r"conv_up\1."),
+    (r"^HRconv\.", "conv_hr."),
+)
+
+
+def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights under BasicSR's names, from those or from the older ones of ESRGAN, which PaddleGAN has kept."""
+    renamed = {}
+    for key, value in state.items():
+        for old, new in _OLDER_NAMES:
+            key = re.sub(old, new, key)
+        renamed[key] = value
+    return renamed
