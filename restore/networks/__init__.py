@@ -24,6 +24,17 @@ ARCHITECTURES: Mapping[str, str] = {
     "compact-x4": "compact_x4",
     "srvgg": "srvgg",
     "rrdbnet": "rrdbnet",
+    "gfpgan": "gfpgan",
+    "restoreformer": "restoreformer",
+    "codeformer": "codeformer",
+    "retinaface": "retinaface",
+    "parsenet": "parsenet",
+    "edvr": "edvr",
+    "basicvsr": "basicvsr",
+    "iconvsr": "iconvsr",
+    "basicvsr-pp": "basicvsr_pp",
+    "realbasicvsr": "realbasicvsr",
+    "pp-msvsr": "ppmsvsr",
 }
 """The module beside this one that makes each kind of network, imported when it is first asked for.
 
