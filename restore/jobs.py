@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restore.errors import UNEXPECTED, BusyError, Cancelled, GoneError, OutputError, RestoreError
+from restore.process_mark import is_left_behind, put_mark, remove_mark
 from restore.progress import Position, Progress
 from restore.report import write_json
 from restore.settings import MEBI
@@ -210,11 +211,13 @@ class Job:
     def _run(self, function: Function) -> None:
         try:
             self.folder.mkdir(mode=0o700, parents=True)
+            put_mark(self.folder)
         except OSError as error:
             raise OutputError(f"No folder for the result can be made on the server: {error.strerror}.") from error
         # As another process will read it: what is no JSON fails here and not there.
         result = json.loads(json.dumps(dict(function(self._progress, self.folder))))
         until = time.monotonic()
+        remove_mark(self.folder)
         files = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
         manifest = {
             "version": MANIFEST_VERSION,
@@ -281,8 +284,8 @@ class JobStore:
     """The jobs of this process, and the results below ``root`` that are kept.
 
     Finished jobs go when they are older than ``keep_seconds``, and the oldest of them before that where all results
-    together are larger than ``keep_bytes``; so do, after ``keep_seconds``, the folders that a killed process left. That
-    is looked after whenever a job begins, and every ten minutes. Nothing below ``root`` is touched that is not ours.
+    together are larger than ``keep_bytes``; what a killed process left half done goes at once. That is looked after at
+    the beginning, whenever a job begins, and every ten minutes. Nothing below ``root`` is touched that is not ours.
     """
 
     def __init__(
@@ -296,6 +299,7 @@ class JobStore:
         self._jobs: dict[str, Job] = {}  # in the order in which they began
         self._lock = threading.Lock()
         self._closed = threading.Event()
+        self.tidy()
         threading.Thread(target=self._tidy_now_and_then, name="restore-housekeeping", daemon=True).start()
 
     def begin(self, function: Function, *, title: str = "") -> Job:
@@ -354,7 +358,7 @@ class JobStore:
                 manifest = folder / MANIFEST
                 whole = manifest.is_file()
                 ended = (manifest if whole else folder).stat().st_mtime
-                if time.time() - ended > self._keep_seconds:
+                if time.time() - ended > self._keep_seconds or (not whole and is_left_behind(folder)):
                     _remove(folder)
                 elif whole:
                     results.append((ended, folder, sum(file.stat().st_size for file in folder.rglob("*"))))

@@ -6,7 +6,10 @@ import gc
 import json
 import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -275,6 +278,33 @@ def test_results_and_what_a_killed_process_left_go_when_they_are_old(open_store:
         store.find(old.id)
     assert store.find(fresh.id).result()
     work.go.set()
+
+
+def test_what_a_killed_process_left_half_done_goes_at_once(open_store: Open, tmp_path: Path) -> None:
+    killed = """
+import os, signal, sys
+from pathlib import Path
+from restore.executors import LocalExecutor
+from restore.jobs import JobStore
+
+def work(progress, folder):
+    (folder / "half").touch()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+store = JobStore(Path(sys.argv[1]), LocalExecutor(), keep_seconds=3600, keep_bytes=2**20, max_waiting=1)
+store.begin(work).wait(60)
+"""
+    store, work = open_store(), Held()
+    kept, running = finished(store, write("kept")), store.begin(work)
+    assert work.began.wait(SECONDS)
+    assert subprocess.run([sys.executable, "-c", killed, str(tmp_path)]).returncode == -signal.SIGKILL
+    assert len(folders(tmp_path)) == 3
+    open_store()  # of another process: what the first one is at is not touched
+    assert folders(tmp_path) == {kept.folder.name, running.folder.name}
+    assert folders(kept.folder) == {MANIFEST, "result.txt"}
+    work.go.set()
+    assert running.wait(SECONDS)
+    assert folders(running.folder) == {MANIFEST, "half"}
 
 
 def test_the_oldest_results_go_when_all_together_are_too_large(open_store: Open, tmp_path: Path) -> None:

@@ -156,6 +156,10 @@ def test_old_uploads_go_and_what_the_page_needs_stays(tmp_path: Path, monkeypatc
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     upload, shown = (tmp_path / (letter * 64) / "picture.png" for letter in "ab")
     result = tmp_path / "restore-abc" / "result.png"
+    coming, broken_off = tmp_path / "tmpabcdefg1", tmp_path / "tmpabcdefg2"  # as Gradio calls them
+    for path in (coming, broken_off):
+        path.write_bytes(b"x")
+    os.utime(broken_off, (0, time.time() - 1000))
     for path in (upload, shown, result):
         path.parent.mkdir()
         path.write_bytes(b"x")
@@ -163,6 +167,8 @@ def test_old_uploads_go_and_what_the_page_needs_stays(tmp_path: Path, monkeypatc
 
     remove_old(page, 3600)  # type: ignore[arg-type]
     assert upload.is_file()
+    assert coming.is_file()
+    assert not broken_off.exists()
     remove_old(page, -1)  # type: ignore[arg-type]
 
     assert not upload.parent.exists()

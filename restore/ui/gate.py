@@ -11,12 +11,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from gradio.context import LocalContext
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -67,7 +68,9 @@ class Gate:
         elif scope["method"] == "POST" and not _header(scope, b"content-type").startswith(FORMS):
             await self._with_body(scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            # Whoever breaks off an upload is there no more to be told, and it is no defect that belongs in the log.
+            with suppress(ClientDisconnect):
+                await self._app(scope, receive, send)
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)

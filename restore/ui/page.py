@@ -23,7 +23,7 @@ from restore.ui.video_tab import build_video_tab
 
 TITLE = "Restore"
 
-LOOK_SECONDS = 3600
+LOOK_SECONDS = 600
 """Between two looks at the uploads, to remove those that are too old."""
 
 CLOSE_SECONDS = 2.0

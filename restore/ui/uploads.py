@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import gradio as gr
@@ -24,6 +25,12 @@ logger = logging.getLogger(__name__)
 
 HASH = re.compile("[0-9a-f]{64}")
 """The folders in which Gradio keeps uploads, and copies of other files, by what is in them."""
+
+ON_ITS_WAY = re.compile("tmp[a-z0-9_]{8}")
+"""Files in which Gradio keeps what has come of an upload; it leaves them where the connection breaks off."""
+
+IDLE_SECONDS = 600
+"""Without a byte, after which nothing more is expected of an upload."""
 
 SAME = "same"
 FORMATS: Mapping[str, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif", "avif": ".avif"}
@@ -103,11 +110,16 @@ def _harmless(stem: str) -> str:
 
 
 def remove_old(page: gr.Blocks, seconds: float) -> None:
-    """Remove the uploads that are older than ``seconds``, but not what belongs to the page itself.
+    """Remove the uploads that are older than ``seconds`` or broke off, but not what belongs to the page itself.
 
     Gradio's own ``delete_cache`` knows no upload that was never used, and takes the results of jobs for its own: it
     removes them when the server stops, whatever their age.
     """
+    for file in Path(get_upload_folder()).glob("*"):
+        if ON_ITS_WAY.fullmatch(file.name):
+            with suppress(OSError):  # the upload has just come to its end
+                if file.is_file() and time.time() - file.stat().st_mtime > IDLE_SECONDS:
+                    file.unlink()
     belong = {str(file) for block in page.blocks.values() for file in block.keep_in_cache}
     for folder in Path(get_upload_folder()).glob("*"):
         if not HASH.fullmatch(folder.name):
