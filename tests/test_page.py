@@ -127,10 +127,15 @@ def run_small(page: Page, folder: Path) -> None:
 
 
 def downloaded(page: Page, button: str) -> tuple[str, bytes]:
-    """The name and the bytes of the file behind a button."""
+    """The name under which the browser saves the file behind a button, and its bytes.
+
+    The bytes are fetched once more, because Playwright would wait for ever for a download that does not end.
+    """
     with page.expect_download(timeout=WORK_MILLISECONDS) as download:
         page.locator(button).click(timeout=WORK_MILLISECONDS)
-    return download.value.suggested_filename, download.value.path().read_bytes()
+    answer = page.request.get(download.value.url, timeout=WORK_MILLISECONDS)
+    assert answer.ok, answer.status
+    return download.value.suggested_filename, answer.body()
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
