@@ -65,7 +65,7 @@ def _listing(folder: Path) -> dict[str, Path]:
 
 
 def _in_folders(entry: Checkpoint, settings: Settings) -> Path | None:
-    names = (entry.file, f"{entry.name}.safetensors", f"{entry.name}.pth")
+    names = (entry.file, *(f"{entry.name}{suffix}" for suffix in (".safetensors", ".pth", Path(entry.file).suffix)))
     for folder in settings.weights:
         here = _listing(folder)
         places = [here, *(_listing(path) for path in here.values() if path.is_dir())]
@@ -79,9 +79,9 @@ def _in_folders(entry: Checkpoint, settings: Settings) -> Path | None:
 def find(model: str | Checkpoint, settings: Settings) -> LocalWeights | None:
     """The weights of ``model`` (a name or an entry of the catalogue) if they are on this machine; no network is used.
 
-    The folders of ``settings.weights`` come first: there the file is called as it was published, or
-    ``<model>.safetensors``, or ``<model>.pth``, in the folder itself or one level below. Then come the file in the
-    package, the Hub's cache, and earlier downloads from the official address. A file in a cache that was damaged is
+    The folders of ``settings.weights`` come first: there the file is called as it was published, or ``<model>`` with
+    ``.safetensors``, ``.pth`` or the published ending, in the folder itself or one level below. Then come the file in
+    the package, the Hub's cache, and earlier downloads from other addresses. A file in a cache that was damaged is
     removed and counts as missing. Raises ``SettingsError`` for an unknown name, ``WeightsError`` for a file that cannot
     be read, or a file of the package that is damaged.
     """
