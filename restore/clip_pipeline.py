@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from restore.clip_plan import ClipOptions, ClipPlan, Seconds, plan_clip
+from restore.clip_plan import ClipOptions, ClipPlan, Seconds, cut_times, plan_clip, seconds_of
 from restore.errors import InputError, OutputError, SettingsError
 from restore.frame import Frame
 from restore.inference import allocator
@@ -31,7 +31,7 @@ from restore.media.clips.containers import open_clip
 from restore.media.clips.encoders import Encoding
 from restore.media.clips.probe import probe
 from restore.media.clips.reader import ClipReader, Deinterlace
-from restore.media.clips.shots import CutFinder
+from restore.media.clips.shots import CUT_THRESHOLD, Shots, look_at_frame, shots_by
 from restore.media.clips.streams import OtherStreams
 from restore.media.clips.writer import ClipWriter, track_time_base
 from restore.media.images import check_output_pixels
@@ -76,6 +76,7 @@ def restore_video(
     deinterlace: Deinterlace = "auto",
     square_pixels: bool = True,
     cuts: Literal["auto"] | Sequence[Seconds] = "auto",
+    cut_threshold: float = CUT_THRESHOLD,
 ) -> Report:
     """Run a chain of stages over the clip ``source`` and write the result to ``target``.
 
@@ -85,7 +86,8 @@ def restore_video(
     ``"auto"`` (interlaced frames become one picture each), ``"fields"`` (one for each of their two fields) or
     ``"off"``. Pixels that are not square are made so, unless ``square_pixels`` is false: then the result says what
     shape they have. ``cuts`` are the times, from the beginning of the clip, at which a new shot begins; ``"auto"``
-    finds them.
+    finds them: with a lower ``cut_threshold`` (of 255, usually 27) more of them. Each frame carries the number of its
+    shot to the stages, and the report lists the cuts.
 
     Sound, subtitles, chapters and all else of the source are carried over as far as the container takes them, and every
     timestamp is kept. A frame that is exactly like the one before is not computed again. Everything that can be refused
@@ -101,7 +103,7 @@ def restore_video(
     engine = Engine.start(settings, given("progress", progress, Progress) or Progress())
     stages = parse_steps(steps)
     options = ClipOptions(
-        start, end, given("encoding", encoding, Encoding) or Encoding(), deinterlace, square_pixels, cuts
+        start, end, given("encoding", encoding, Encoding) or Encoding(), deinterlace, square_pixels, cuts, cut_threshold
     )
     plan = plan_clip(probe(source, settings), source, target, stages, options, settings)
     engine.progress.check()
@@ -120,11 +122,19 @@ def restore_frames(
     progress: Progress | None = None,
     *,
     settings: Settings | None = None,
+    rate: int | float | Fraction = 24,
+    cuts: Literal["auto"] | Sequence[Seconds] | None = "auto",
+    cut_threshold: float = CUT_THRESHOLD,
 ) -> Generator[Picture]:
     """Run a chain of stages over frames in memory, one by one as they are asked for.
 
     ``frames`` are ``Frame`` objects, or pictures ``(H, W, 3) uint8`` in R'G'B'; what comes out is of the same kind. One
     that is marked as a repeat of the one before, or is a picture with the very same pixels, is not computed again.
+
+    ``rate`` is how many there are a second: pictures get their times from it, the first one at zero. Where a stage of
+    the chain asks for shots (``uses_shots``), ``cuts`` are the times at which a new one begins; ``"auto"`` finds them
+    as ``restore_video`` does, for which some frames more are taken before the first one comes out; with ``None`` each
+    ``Frame`` says itself to which ``shot`` it belongs.
 
     Raises ``RestoreError`` kinds only: for the settings at once, for the frames when they are asked for.
     """
@@ -133,6 +143,11 @@ def restore_frames(
     stages = parse_steps(steps)
     if not isinstance(frames, Iterable):
         raise SettingsError(f"frames is {type(frames).__name__}: give frames, or pictures (H, W, 3) of uint8.")
+    every = 1 / _rate_of(rate)
+    times = None if cuts is None or cuts == "auto" else cut_times(cuts, Fraction(0))
+    shots: Shots | None = shots_by(times, 1 / every, cut_threshold)
+    if cuts is None or not any(stage.uses_shots for stage in stages):
+        shots = None
     names = [stage.stage for stage in stages]
     opened = _open(stages, engine, names)
     total = len(frames) if isinstance(frames, Sized) else 0
@@ -144,8 +159,11 @@ def restore_frames(
         with ExitStack() as stack:
             stack.enter_context(memory_in_words("frames of this size"))
             stack.enter_context(_kept_memory(engine))
-            chain: Generator[Frame] = _as_frames(frames, kinds, stages, settings)
+            chain = _as_frames(frames, kinds, stages, settings, every)
             stack.enter_context(closing(chain))
+            if shots is not None:
+                chain = shots.numbered(chain, look_at_frame)
+                stack.enter_context(closing(chain))
             for index, stage in enumerate(opened):
                 chain = _staged(stage, chain, engine, parts, index, clocks[index])
                 stack.enter_context(closing(chain))
@@ -218,9 +236,9 @@ class _Work:
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.reader: ClipReader = self.plan.reader(self.engine.settings)
+        self.shots = self.plan.shots()
+        self.reader: ClipReader = self.plan.reader(self.engine.settings, self.shots)
         self.clocks = [_Clock() for _ in self.parts.names]
-        self.cuts = CutFinder(self.reader.info.video.frame_rate) if self.plan.cuts is None else None
         self.written = 0
 
     def run(self) -> None:
@@ -243,7 +261,6 @@ class _Work:
         """What became of the clip; only after ``run``."""
         plan, reader = self.plan, self.reader
         counts = reader.counts
-        cuts = plan.cuts if self.cuts is None else self.cuts.cuts
         encoder = plan.encoder
         clip = ClipReport(
             source=plan.info.to_dict(),
@@ -259,7 +276,7 @@ class _Work:
             seconds={DECODE: self.clocks[0].seconds, ENCODE: self.clocks[-1].seconds},
             start=None if plan.start is None else str(plan.since_beginning(plan.start)),
             end=None if plan.end is None else str(plan.since_beginning(plan.end)),
-            cuts=tuple(str(plan.since_beginning(cut)) for cut in cuts or ()),
+            cuts=tuple(str(plan.since_beginning(cut)) for cut in self.shots.cuts),
             notes=(*plan.notes, *reader.notes, *self.notes),
         )
         return Report(
@@ -291,10 +308,7 @@ class _Work:
 
     def _decoded(self) -> Generator[Frame]:
         """The frames of the source as the first stage gets them; runs in the thread that decodes."""
-        frames: Iterator[Frame] = self.reader.frames()
-        if self.cuts is not None:
-            frames = self.cuts.watch(frames)
-        ready = each_once(frames, lambda frame: prepared(frame, self.plan))
+        ready = each_once(self.reader.frames(), lambda frame: prepared(frame, self.plan))
         while True:
             began = time.monotonic()
             frame = next(ready, None)
@@ -350,7 +364,8 @@ class _Work:
         if shutil.disk_usage(self.plan.target.resolve().parent).free < least:
             raise OutputError(
                 f"{self.plan.target.name} cannot be written: less than {least / MEBI:.0f} MiB are left free in its "
-                "folder; make room, or lower RESTORE_MIN_FREE_MB."
+                "folder; make room.",
+                setting="RESTORE_MIN_FREE_MB",
             )
 
 
@@ -375,13 +390,25 @@ def _kept_memory(engine: Engine) -> Any:
     return allocator.reuse() if engine.device.type == "cpu" else ExitStack()
 
 
+def _rate_of(value: object) -> Fraction:
+    """``value`` frames a second, exactly; raises ``SettingsError``."""
+    rate = seconds_of("rate", value)
+    if not rate:
+        raise SettingsError("rate is 0: say how many frames there are a second, such as 24 or Fraction(30000, 1001).")
+    return rate
+
+
 def _as_frames(
     frames: Iterable[Frame] | Iterable[NDArray[np.uint8]],
     kinds: list[type],
     stages: Sequence[Stage],
     settings: Settings,
+    every: Fraction,
 ) -> Generator[Frame]:
-    """``frames`` as ``Frame`` objects; the kind of the first is put into ``kinds``, equal pictures become repeats."""
+    """``frames`` as ``Frame`` objects; the kind of the first is put into ``kinds``, equal pictures become repeats.
+
+    A picture is shown for ``every`` seconds.
+    """
     before: NDArray[np.uint8] | None = None
     last: Frame | None = None
     for number, item in enumerate(frames, 1):
@@ -393,10 +420,11 @@ def _as_frames(
         elif not isinstance(item, np.ndarray) or item.dtype != np.uint8 or item.ndim != 3 or item.shape[2] != 3:
             raise InputError(f"Frame {number} is no picture: give arrays (H, W, 3) of uint8, or restore.Frame objects.")
         elif last is not None and before is not None and np.array_equal(item, before):
-            frame = replace(last, repeat=True)
+            frame = replace(last, pts=last.pts + every, repeat=True)
         else:
             before = item.copy()
-            frame = Frame(torch.from_numpy(before).permute(2, 0, 1).float().div_(255))
+            pixels = torch.from_numpy(before).permute(2, 0, 1).float().div_(255)
+            frame = Frame(pixels, pts=(number - 1) * every, duration=every)
         width, height = frame.width, frame.height
         for stage in stages:
             width, height = stage.output_size(width, height)

@@ -21,6 +21,7 @@ from restore.media.clips.encoders import Encoding, Picture, Plan, plan_encoding
 from restore.media.clips.facts import ClipInfo
 from restore.media.clips.planes import Layout, layout_of
 from restore.media.clips.reader import ClipReader, Deinterlace
+from restore.media.clips.shots import CUT_THRESHOLD, Shots, shots_by
 from restore.media.images import check_output_pixels
 from restore.media.orientation import swaps_sides
 from restore.settings import MEBI, MINUTE, Settings
@@ -48,13 +49,15 @@ class ClipOptions:
     deinterlace: Deinterlace = "auto"
     square_pixels: bool = True
     cuts: Literal["auto"] | Sequence[Seconds] = "auto"
+    cut_threshold: float = CUT_THRESHOLD
 
 
 @dataclass(frozen=True)
 class ClipPlan:
     """The work on one clip.
 
-    ``start``, ``end`` and ``cuts`` are on the clip's own clock; ``cuts`` is ``None`` where they are to be found.
+    ``start``, ``end`` and ``cuts`` are on the clip's own clock; ``cuts`` is ``None`` where they are to be found, with
+    ``cut_threshold``.
     ``size`` is that of a frame before the first stage, ``written`` that of the frames in the file, which may lack a row
     or a column. ``frames`` is how many are expected, 0 where nobody knows.
     """
@@ -67,17 +70,28 @@ class ClipPlan:
     start: Fraction | None
     end: Fraction | None
     cuts: tuple[Fraction, ...] | None
+    cut_threshold: float
     size: tuple[int, int]
     written: tuple[int, int]
     frames: int
     encoder: Plan
     notes: tuple[str, ...]
 
-    def reader(self, settings: Settings) -> ClipReader:
-        """A reader of the part that was asked for."""
+    def reader(self, settings: Settings, shots: Shots | None = None) -> ClipReader:
+        """A reader of the part that was asked for; without ``shots`` all of it counts as one."""
         return ClipReader(
-            self.source, self.info, start=self.start, end=self.end, deinterlace=self.deinterlace, settings=settings
+            self.source,
+            self.info,
+            start=self.start,
+            end=self.end,
+            deinterlace=self.deinterlace,
+            shots=shots,
+            settings=settings,
         )
+
+    def shots(self) -> Shots:
+        """What tells the shots apart: the cuts that were given, or a search for them."""
+        return shots_by(self.cuts, self.encoder.rate, self.cut_threshold)
 
     def since_beginning(self, time: Fraction) -> Fraction:
         """A time on the clip's own clock in seconds from its beginning."""
@@ -93,7 +107,8 @@ def plan_clip(
     ``OutputError`` for what cannot be written so or there, and ``ResourceError`` where the memory does not suffice.
     """
     start, end = (_on_its_clock(name, getattr(options, name), info) for name in ("start", "end"))
-    cuts = None if options.cuts == "auto" else _cuts(options.cuts, info)
+    cuts = None if options.cuts == "auto" else cut_times(options.cuts, info.start)
+    shots_by(cuts, info.video.frame_rate, options.cut_threshold)  # refuses a threshold that is none
     seconds = _seconds(info, start, end)
     _check_length(info.name, seconds, settings)
     reader = ClipReader(source, info, start=start, end=end, deinterlace=options.deinterlace, settings=settings)
@@ -125,6 +140,7 @@ def plan_clip(
         start=start,
         end=end,
         cuts=cuts,
+        cut_threshold=options.cut_threshold,
         size=size,
         written=written,
         frames=_expected(info, start, end, seconds, rate),
@@ -158,10 +174,11 @@ def _on_its_clock(name: str, value: Seconds | None, info: ClipInfo) -> Fraction 
     return None if value is None else info.start + seconds_of(name, value)
 
 
-def _cuts(values: Sequence[Seconds], info: ClipInfo) -> tuple[Fraction, ...]:
+def cut_times(values: Sequence[Seconds], start: Fraction) -> tuple[Fraction, ...]:
+    """Cuts as exact times on a clock on which the clip begins at ``start``; raises ``SettingsError``."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise SettingsError(f'cuts is {values!r}: give a list of times, or "auto".')
-    times = tuple(info.start + seconds_of("a cut", value) for value in values)
+    times = tuple(start + seconds_of("a cut", value) for value in values)
     if any(earlier >= later for earlier, later in pairwise(times)):
         raise SettingsError("The cuts do not rise: give each time once, the earliest first.")
     return times
@@ -184,7 +201,8 @@ def _check_length(name: str, seconds: Fraction | None, settings: Settings) -> No
     if seconds is not None and seconds > settings.max_clip_seconds:
         raise LimitError(
             f"{name} lasts {float(seconds / MINUTE):.1f} minutes and at most {settings.max_clip_seconds / MINUTE:g} "
-            "are restored: cut a part out with start and end, or raise RESTORE_MAX_CLIP_MINUTES."
+            "are restored: cut a part out with start and end.",
+            setting="RESTORE_MAX_CLIP_MINUTES",
         )
 
 
@@ -241,8 +259,8 @@ def _check_disk(target: Path, encoder: Plan, seconds: Fraction | None, settings:
     if bits / 8 + settings.min_free_bytes > free:
         raise OutputError(
             f"{target.name} would take {bits / 8 / MEBI:.0f} MiB or more, {free / MEBI:.0f} MiB are free in its folder "
-            f"and {settings.min_free_bytes / MEBI:.0f} have to stay so: make room, choose a smaller size, or lower "
-            "RESTORE_MIN_FREE_MB."
+            f"and {settings.min_free_bytes / MEBI:.0f} have to stay so: make room, or choose a smaller size.",
+            setting="RESTORE_MIN_FREE_MB",
         )
 
 

@@ -31,6 +31,7 @@ from restore.media.clips.containers import open_clip
 from restore.media.clips.deinterlace import Deinterlacer
 from restore.media.clips.facts import ClipInfo, VideoInfo
 from restore.media.clips.planes import Layout, layout_of, planar, read_planes
+from restore.media.clips.shots import Shots, look_at_decoded
 from restore.media.clips.timing import Clock, Picture, cut
 from restore.media.orientation import swaps_sides, upright
 from restore.settings import Settings, load_settings
@@ -80,7 +81,8 @@ class ClipReader:
     """Reads the clip at ``path``, of which ``probe`` found ``info``.
 
     ``start`` and ``end`` are seconds on the clip's own clock, that of ``info``: what lies between is read, so that the
-    first frame begins and the last ends exactly there (``timing.cut`` says which frames these are).
+    first frame begins and the last ends exactly there (``timing.cut`` says which frames these are). ``shots`` says to
+    which shot each frame belongs; it gets the frames as they were decoded, which are smaller than R'G'B'.
 
     Raises ``SettingsError`` where they leave nothing, or for another ``deinterlace`` than those that exist.
     """
@@ -93,6 +95,7 @@ class ClipReader:
         start: Fraction | None = None,
         end: Fraction | None = None,
         deinterlace: Deinterlace = "auto",
+        shots: Shots | None = None,
         settings: Settings | None = None,
     ) -> None:
         if deinterlace not in get_args(Deinterlace):
@@ -100,7 +103,7 @@ class ClipReader:
         if start is not None and end is not None and end <= start:
             raise SettingsError("The end of the cut lies before its start: give a later end.")
         self.path, self.info, self.start, self.end = path, info, start, end
-        self.deinterlace = deinterlace
+        self.deinterlace, self.shots = deinterlace, shots
         self.settings = settings or load_settings()
         self.counts = ReadCounts()
         self._stopped_by: str | None = None
@@ -143,7 +146,10 @@ class ClipReader:
             deinterlacer = Deinterlacer(self.deinterlace == "fields", video.field_order, unmarked)
             if self.deinterlace != "off":
                 pictures = deinterlacer.pictures(pictures)
-            for frame in self._converted(cut(pictures, self.start, self.end)):
+            pictures = cut(pictures, self.start, self.end)
+            if self.shots is not None:
+                pictures = self.shots.numbered(pictures, look_at_decoded)
+            for frame in self._converted(pictures):
                 self.counts.deinterlaced = deinterlacer.touched
                 yield frame
         if not self.counts.frames:
@@ -291,7 +297,7 @@ class ClipReader:
             self.counts.frames += 1
             if last and held and layout == held[1] and all(map(torch.equal, planes, held[0])):
                 self.counts.repeats += 1
-                last = replace(last, pts=picture.pts, duration=picture.duration, repeat=True)
+                last = replace(last, pts=picture.pts, duration=picture.duration, repeat=True, shot=picture.shot)
             else:
                 last = self._frame(picture, planes, layout)
             held = planes, layout
@@ -308,7 +314,7 @@ class ClipReader:
         if video.orientation != 1:
             pixels = torch.stack([_upright(channel, video.orientation) for channel in pixels])
             alpha = None if alpha is None else _upright(alpha, video.orientation)
-        return Frame(pixels, alpha, layout.bits, picture.pts, picture.duration)
+        return Frame(pixels, alpha, layout.bits, picture.pts, picture.duration, shot=picture.shot)
 
 
 def _stream(container: InputContainer, video: VideoInfo) -> VideoStream:

@@ -14,11 +14,12 @@ TURNED_BACK = Fraction(1)
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded frame, the second at which it is shown, and for how long."""
+    """A decoded frame, the second at which it is shown, for how long, and the number of the shot it belongs to."""
 
     frame: VideoFrame
     pts: Fraction
     duration: Fraction
+    shot: int = 0
 
     @property
     def end(self) -> Fraction:
