@@ -86,4 +86,4 @@ def each_once(frames: Iterable[Frame], work: Callable[[Frame], Frame]) -> Genera
     for frame in frames:
         if made is None or not frame.repeat:
             made = work(frame)
-        yield replace(frame, pixels=made.pixels, alpha=made.alpha)
+        yield replace(frame, pixels=made.pixels, alpha=made.alpha, before=made.before)
