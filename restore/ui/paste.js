@@ -1,4 +1,4 @@
-// Paste and drop anywhere on the page: the file goes into the upload of the tab that is in view.
+// Paste and drop anywhere on the page: the file goes into the upload of the tab that is in view, whatever it is.
 
 (() => {
   const WAIT = 3000; // milliseconds for the upload to become empty
@@ -40,6 +40,19 @@
     input.files = held.files;
     input.dispatchEvent(new Event("change", { bubbles: true }));
   }
+
+  // What was picked in a file chooser that shows all files.
+  document.addEventListener(
+    "change",
+    (event) => {
+      const input = event.target;
+      const file = input.matches?.('.restore-upload input[type="file"]') && input.files[0];
+      if (!file || admitted(file, input.accept) === file) return;
+      event.stopPropagation();
+      give(file);
+    },
+    true,
+  );
 
   const carriesFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 

@@ -36,9 +36,10 @@ const linked = () => Boolean(props.value?.before && props.value?.after);
 function show(video, address) {
   const figure = video.closest("figure");
   figure.hidden = !address;
-  if ((video.getAttribute("src") ?? "") === (address ?? "")) return;
+  if ((video.getAttribute("src") ?? "").split("#")[0] === (address ?? "")) return;
   figure.querySelector("p").hidden = true;
-  if (address) video.src = address;
+  // Some browsers draw nothing of a clip until it is somewhere; so it is, where its first frame is shown.
+  if (address) video.src = `${address}#t=0.001`;
   else video.removeAttribute("src");
   video.load();
 }
