@@ -35,6 +35,10 @@ ARCHITECTURES: Mapping[str, str] = {
     "basicvsr-pp": "basicvsr_pp",
     "realbasicvsr": "realbasicvsr",
     "pp-msvsr": "ppmsvsr",
+    "deoldify": "deoldify",
+    "ddcolor": "ddcolor",
+    "deepremaster": "deepremaster",
+    "colour-small": "colour_small",
 }
 """The module beside this one that makes each kind of network, imported when it is first asked for.
 
