@@ -49,6 +49,6 @@ def in_hub_cache(entry: Checkpoint) -> Path | None:
 
 
 def in_own_cache(entry: Checkpoint) -> Path | None:
-    """The file of ``entry`` that was downloaded from its official address, if it is there."""
+    """The file of ``entry`` that was downloaded from one of its addresses outside the Hub, if it is there."""
     path = own_file(entry)
-    return path if entry.url is not None and path.is_file() else None
+    return path if entry.addresses and path.is_file() else None

@@ -80,6 +80,11 @@ class Checkpoint:
     package_file: str | None = None
 
     @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every address outside the Hub, in the order to try."""
+        return (*([] if self.url is None else [self.url]), *self.mirrors)
+
+    @property
     def download_bytes(self) -> int | None:
         """How much there is to download, at least about; ``None`` where nobody knows."""
         return self.size or self.size_estimate

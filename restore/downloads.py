@@ -1,4 +1,4 @@
-"""The published file of a checkpoint, downloaded from the pinned revision on the Hub or from the official address.
+"""The published file of a checkpoint, downloaded from the pinned revision on the Hub or from another address.
 
 ``sources`` says where a checkpoint can be had. A download that broke off goes on where it stopped, and what arrived is
 kept only if its sha256 is the published one.
@@ -6,7 +6,6 @@ kept only if its sha256 is the published one.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,12 +33,7 @@ from restore import caches, checksums
 from restore.catalog import Checkpoint
 from restore.errors import WeightsError
 from restore.transfers import Transfer
-
-logger = logging.getLogger(__name__)
-
-TIMEOUT_SECONDS = 10.0  # to connect, and between two pieces of an answer
-RETRIES = 3  # of a broken download, in a row without a single new byte
-RETRY_SECONDS = 1.0
+from restore.web_file import TIMEOUT_SECONDS, NotTheFileError, receive
 
 # huggingface_hub reads its settings from the environment once, when it is imported; these two have no argument either.
 # Its pieces of 10 MiB are too coarse for a progress bar and for a stop button on a slow line, and a transfer by hf_xet
@@ -70,8 +64,7 @@ def sources(entry: Checkpoint) -> list[Source]:
     found: list[Source] = []
     if entry.repo is not None:
         found.append(Source("hub", _hub_place(entry), partial(_from_hub, entry)))
-    if entry.url is not None:
-        found.append(Source("url", entry.url, partial(_from_url, entry)))
+    found += [Source("url", url, partial(_from_url, entry, url)) for url in entry.addresses]
     return found
 
 
@@ -136,8 +129,7 @@ def _bar(transfer: Transfer) -> type[tqdm]:
     return Bar
 
 
-def _from_url(entry: Checkpoint, transfer: Transfer) -> tuple[Path, str]:
-    assert entry.url is not None
+def _from_url(entry: Checkpoint, url: str, transfer: Transfer) -> tuple[Path, str]:
     target = caches.own_file(entry)
     part = target.with_name(target.name + ".incomplete")
     locks = caches.own_folder("locks")
@@ -150,9 +142,9 @@ def _from_url(entry: Checkpoint, transfer: Transfer) -> tuple[Path, str]:
             if found is not None and (digest := checksums.intact(entry, found)) is not None:
                 return found, digest  # another process was quicker
             try:
-                _receive(entry.url, part, transfer)
+                receive(url, part, transfer, entry.size)
                 digest = checksums.compute(part)
-                _check(entry, part, digest, entry.url)
+                _check(entry, part, digest, url)
                 part.replace(target)
             finally:
                 part.unlink(missing_ok=True)
@@ -160,53 +152,10 @@ def _from_url(entry: Checkpoint, transfer: Transfer) -> tuple[Path, str]:
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         if _disk_error(error):
             raise WeightsError(f"{entry.file} cannot be stored in {target.parent}: {error}.") from error
-        raise SourceError(f"{entry.url}: {_reason(error)}") from error
+        raise SourceError(f"{url}: {_reason(error)}") from error
+    except NotTheFileError as error:
+        raise SourceError(f"{url}: {error}") from error
     return target, digest
-
-
-def _receive(url: str, part: Path, transfer: Transfer) -> None:
-    """Download ``url`` into ``part``, going on from the bytes that it has; raises ``httpx2.HTTPError``.
-
-    A connection that broke is taken up again as long as that brings new bytes; one that never gave any is not.
-    """
-    broken = 0  # attempts in a row that brought nothing
-    alive = False
-    while True:
-        have = _size(part)
-        try:
-            _receive_once(url, part, have, transfer)
-            return
-        except httpx2.TransportError as error:
-            gained = _size(part) - have
-            alive = alive or gained > 0
-            broken = 0 if gained > 0 else broken + 1
-            if not alive or broken > RETRIES:
-                raise
-            logger.info("%s broke off after %d bytes (%s), going on from there", url, have + gained, error)
-            transfer.stop.wait(RETRY_SECONDS)
-            transfer.check()
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _receive_once(url: str, part: Path, have: int, transfer: Transfer) -> None:
-    headers = {"Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    with httpx2.stream("GET", url, headers=headers, timeout=TIMEOUT_SECONDS, follow_redirects=True) as response:
-        if have and response.status_code == 416:  # nothing is left to get; the checksum says whether it is all
-            return
-        response.raise_for_status()
-        resumed = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        start = have if resumed else 0
-        length = response.headers.get("Content-Length", "")
-        transfer.begin(start, start + int(length) if length.isdigit() else None)
-        with part.open("ab" if resumed else "wb") as file:
-            for piece in response.iter_bytes():
-                transfer.add(len(piece))
-                file.write(piece)
 
 
 def _check(entry: Checkpoint, path: Path, digest: str, place: str) -> None:
