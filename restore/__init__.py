@@ -33,14 +33,17 @@ if TYPE_CHECKING:
     from restore.frame import Frame
     from restore.media.clips.encoders import Encoding
     from restore.media.clips.probe import probe
+    from restore.media.clips.sequence import ImageSequence
     from restore.pipeline import restore_image
-    from restore.stages import Upscale, parse_steps, recipe
+    from restore.stages import Faces, Upscale, parse_steps, recipe
 
 __all__ = [
     "BusyError",
     "Cancelled",
     "Encoding",
+    "Faces",
     "Frame",
+    "ImageSequence",
     "InputError",
     "LimitError",
     "OutputError",
@@ -66,9 +69,11 @@ __all__ = [
 _LAZY = {
     "Encoding": "restore.media.clips.encoders",
     "Frame": "restore.frame",
+    "ImageSequence": "restore.media.clips.sequence",
     "restore_frames": "restore.clip_pipeline",
     "restore_video": "restore.clip_pipeline",
     "restore_image": "restore.pipeline",
+    "Faces": "restore.stages",
     "Upscale": "restore.stages",
     "parse_steps": "restore.stages",
     "probe": "restore.media.clips.probe",

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from restore import catalog, networks, weights
@@ -38,7 +37,7 @@ class _Weights:
     path: Path
 
     def __call__(self) -> Mapping[str, Tensor]:
-        return networks.convert(self.name, weights.load_checkpoint(self.path))
+        return networks.convert(self.name, weights.load_checkpoint(self.path, catalog.checkpoint(self.name).member))
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,19 @@ def open_blend(name: str, partner: str, share: float, engine: Engine) -> Model:
     return Model(NetworkSource(name, key, blend), (first.use, second.use))
 
 
+def why_unusable(model: Model) -> str | None:
+    """``None`` for a model whose file is the published one, or holds the weights of its network all the same."""
+    (use,) = model.uses
+    if use.verified:
+        return None
+    try:
+        model.source.load()
+    except WeightsError as error:
+        log.info("%s", error)
+        return "has a file on this machine that is damaged or of another model"
+    return None
+
+
 def why_missing(name: str, engine: Engine) -> str | None:
     """``None`` once the weights of ``name`` are on this machine, fetched if need be; else what to say of it."""
     global _failed_at
@@ -118,7 +130,7 @@ def why_missing(name: str, engine: Engine) -> str | None:
 def _is_usable(name: str, sha256: str, path: Path) -> bool:
     """Whether the file at ``path``, which has this hash, holds the weights of ``name``."""
     try:
-        NetworkSource(name, sha256, _Weights(name, path)).open(torch.device("cpu"), torch.float32)
+        NetworkSource(name, sha256, _Weights(name, path)).load()
     except WeightsError as error:
         log.info("%s", error)
         return False

@@ -22,10 +22,9 @@ def match_tone(restored: Tensor, crops: Tensor, masks: Tensor) -> Tensor:
     """Give faces ``(N, 3, S, S)`` the mean and the contrast that each channel has in ``crops``, inside ``masks``.
 
     Both are taken from averages over coarse cells, weighted with the masks ``(N, S, S)``: networks drift in light and
-    colour, which would show as a seam, while noise in the crops says nothing about contrast. The faces of crops without
-    colour become grey. ``S`` is a multiple of ``COARSE``; all is float32 and nominally in [0, 1].
+    colour, which would show as a seam, while noise in the crops says nothing about contrast. ``S`` is a multiple of
+    ``COARSE``; all is float32 and nominally in [0, 1].
     """
-    restored = torch.where(is_grey(crops)[:, None, None, None], restored.mean(dim=1, keepdim=True), restored)
     weights = functional.avg_pool2d(masks[:, None], COARSE)
     total = weights.sum(dim=(2, 3), keepdim=True)
 

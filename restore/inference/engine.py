@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 
 from restore.inference.device import choose_device, choose_precision
 from restore.progress import Progress
 from restore.settings import Settings
+
+if TYPE_CHECKING:
+    from restore.faces.keep import CropFolder
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +23,8 @@ class Engine:
     """One piece of work: where it runs, who watches it, and what there is to say about it afterwards.
 
     ``download`` says whether models that are missing may be downloaded. ``pass_bytes`` is what one pass of a network
-    may take at most, where other work beside it needs memory too.
+    may take at most, where other work beside it needs memory too. ``crops`` takes the faces that are cut out, if
+    anybody wants them.
     """
 
     settings: Settings
@@ -28,6 +33,7 @@ class Engine:
     warnings: list[str] = field(default_factory=list)
     download: bool = True
     pass_bytes: int | None = None
+    crops: CropFolder | None = None
 
     @classmethod
     def start(cls, settings: Settings, progress: Progress, *, download: bool = True) -> Engine:

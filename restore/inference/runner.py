@@ -54,13 +54,18 @@ class NetworkSource:
     def traits(self) -> networks.Traits:
         return networks.traits(self.name)
 
-    def open(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
-        """The network on ``device``, its body in ``dtype``; ``WeightsError`` where the weights do not fit."""
+    def load(self) -> nn.Module:
+        """The network with its weights, in float32 on the CPU; ``WeightsError`` where the weights do not fit."""
         network = networks.build(self.name)
         try:
             network.load_state_dict(self.state(), strict=True)
         except RuntimeError as error:
             raise WeightsError(f"The file for {self.name} holds the weights of another network.") from error
+        return network
+
+    def open(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
+        """The network on ``device``, its body in ``dtype``; ``WeightsError`` where the weights do not fit."""
+        network = self.load()
         precision.lower(network, dtype, self.traits.float32)
         return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 

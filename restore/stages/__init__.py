@@ -5,13 +5,14 @@ A chain of stages as JSON is a *recipe*: ``{"version": 1, "steps": [{"stage": "u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from itertools import islice
 from typing import Any
 
 from restore.errors import SettingsError
 from restore.stages.base import OpenStage, Stage, Work
+from restore.stages.faces import Faces
 from restore.stages.material import MATERIALS, auto_candidates
 from restore.stages.upscale import Upscale
 
@@ -19,6 +20,7 @@ __all__ = [
     "MATERIALS",
     "RECIPE_VERSION",
     "STAGES",
+    "Faces",
     "OpenStage",
     "Stage",
     "Upscale",
@@ -33,11 +35,11 @@ RECIPE_VERSION = 1
 LONGEST_CHAIN = 32
 """Steps of a chain at most: a script of a stranger can name as many as it likes, and each takes time."""
 
-STAGES: Mapping[str, type[Upscale]] = {Upscale.stage: Upscale}
+STAGES: Mapping[str, type[Upscale] | type[Faces]] = {kind.stage: kind for kind in (Upscale, Faces)}
 
 
 def _parse_step(step: object, position: int) -> Stage:
-    if isinstance(step, Upscale):
+    if isinstance(step, Upscale | Faces):
         return step
     if not isinstance(step, Mapping):
         raise SettingsError(f'Step {position} must be an object such as {{"stage": "upscale"}}, not {step!r}.')
@@ -58,7 +60,10 @@ def _parse_step(step: object, position: int) -> Stage:
 
 
 def parse_steps(steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) -> tuple[Stage, ...]:
-    """Settings objects from a chain of them, of dicts, or of both, or from a recipe; raises ``SettingsError``."""
+    """Settings objects from a chain of them, of dicts, or of both, or from a recipe; raises ``SettingsError``.
+
+    They are in the order in which they run: that of the chain, but for ``Faces`` right before ``Upscale``.
+    """
     if isinstance(steps, Mapping):
         version = steps.get("version")
         if version != RECIPE_VERSION:
@@ -71,7 +76,25 @@ def parse_steps(steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) 
     parsed = tuple(_parse_step(step, position) for position, step in enumerate(islice(steps, LONGEST_CHAIN + 1), 1))
     if len(parsed) > LONGEST_CHAIN:
         raise SettingsError(f"The chain has more than {LONGEST_CHAIN} steps: leave some out.")
-    return parsed
+    return _in_order(parsed)
+
+
+def _in_order(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The chain with ``Faces`` behind the ``Upscale`` that follows it: a face goes in as sharp as it was restored.
+
+    It is cut from the frame before the enlargement all the same. An aligned crop is a picture of its own and stays.
+    """
+    ordered: list[Stage] = []
+    for stage in stages:
+        place = len(ordered)
+        while isinstance(stage, Upscale) and place and _can_wait(ordered[place - 1]):
+            place -= 1
+        ordered.insert(place, stage)
+    return tuple(ordered)
+
+
+def _can_wait(stage: Stage) -> bool:
+    return isinstance(stage, Faces) and not stage.aligned
 
 
 def recipe(steps: Iterable[Stage]) -> dict[str, Any]:

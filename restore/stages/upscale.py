@@ -9,7 +9,6 @@ import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from numbers import Real
 from typing import Any, ClassVar
 
 import torch
@@ -26,6 +25,7 @@ from restore.progress import Meter, Part
 from restore.report import ModelUse
 from restore.stages.base import Work, each_once
 from restore.stages.material import MATERIALS, auto_candidates, choose_for
+from restore.stages.numbers import number
 
 LARGEST_SCALE = 8.0
 TARGETS: Mapping[str, tuple[int, int]] = {
@@ -48,13 +48,6 @@ def parse_target(text: str) -> tuple[int, int]:
     if match is None or 0 in (size := (int(match[1]), int(match[2]))):
         raise SettingsError(f"the target {text!r} is not a size: give one such as 3840x2160, or {', '.join(TARGETS)}.")
     return size
-
-
-def _number(name: str, value: object, low: float, high: float) -> float:
-    """``value`` as a number of Python's own, which NumPy's are not; raises ``SettingsError`` outside the range."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not low <= float(value) <= high:
-        raise SettingsError(f"{name} is {value!r}: give a number from {low:g} to {high:g}.")
-    return value if isinstance(value, int | float) else float(value)
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,7 @@ class Upscale:
             names = ", ".join([AUTO, *offered_for(self.stage)])
             raise SettingsError(f"the model {self.model} does not enlarge pictures; use one of {names}.")
         for name, low, high in (("scale", 1, LARGEST_SCALE), ("denoise", 0, 1), ("strength", 0, 1)):
-            object.__setattr__(self, name, _number(name, getattr(self, name), low, high))
+            object.__setattr__(self, name, number(name, getattr(self, name), low, high))
         if self.target is not None:
             if not isinstance(self.target, str):
                 raise SettingsError(f"target is {self.target!r}: give a size such as '3840x2160', or nothing.")
@@ -167,7 +160,7 @@ class OpenUpscale:
         width, height = self.settings.output_size(frame.width, frame.height)
         if runner is None:
             alpha = None if frame.alpha is None else lanczos(frame.alpha[None], height, width)[0]
-            return Frame(lanczos(frame.pixels, height, width), alpha, frame.bits)
+            return Frame(lanczos(frame.pixels, height, width), alpha, frame.bits, before=frame.pixels)
 
         passes = self.settings.passes(frame.width, frame.height, runner.scale)
         with_alpha = frame.alpha is not None and bool(frame.alpha.min() < frame.alpha.max())
@@ -187,7 +180,7 @@ class OpenUpscale:
         elif frame.alpha is not None:
             alpha = torch.full((height, width), float(frame.alpha[0, 0]))
         self.plan = {"passes": passes, **runner.plan}
-        return Frame(pixels, alpha, frame.bits)
+        return Frame(pixels, alpha, frame.bits, before=frame.pixels)
 
     def _blend(
         self, runner: Runner, picture: Tensor, bits: int, parts: Sequence[Part], size: tuple[int, int]

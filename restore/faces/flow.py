@@ -1,0 +1,250 @@
+"""From frames to frames with restored faces: found, followed, cut out, restored in batches, put back."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from restore.faces import restorers
+from restore.faces.align import crop, similarity
+from restore.faces.crops import CropRestorer
+from restore.faces.detect import BATCH_PIXELS, Detector, Face
+from restore.faces.paste import paste, soften
+from restore.faces.steady import Shown, steadied
+from restore.faces.track import Place, Tracker, spread
+from restore.faces.warp import Affine
+from restore.frame import Frame
+from restore.inference.engine import Engine
+from restore.inference.runner import NetworkSource
+
+WAITING_BYTES = 512 * 2**20
+"""Memory for the frames that wait until it is known how the faces in them move on."""
+
+REACH = 4
+"""Frames before and after that the place of a face is smoothed over, where so many may wait."""
+
+SEEN_AT_ONCE = 4
+"""Frames that go through the detector together."""
+
+STEADY_FACES = 32
+"""Tracks at most whose last crop is kept to hold the next one still."""
+
+KeepCrops = Callable[[int, int, Tensor, Tensor], None]
+"""Told of every face: the frame's number, the face's number in it, the crop and the restored crop ``(3, S, S)``."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What there is to choose; the words are those of the stage."""
+
+    strength: float = 1.0
+    only_center: bool = False
+    min_size: int = 0
+    smoothing: float = 1.0
+
+
+@dataclass
+class Counts:
+    """What was found: ``frames`` that were looked at, ``found`` faces in them, and those that were ``restored``."""
+
+    frames: int = 0
+    found: int = 0
+    too_small: int = 0
+    restored: int = 0
+    people: set[int] = field(default_factory=set)
+    enlarged: bool = False
+
+
+@dataclass
+class _Waiting:
+    """A frame on its way. ``number`` counts the frames that are looked at; a repeat has none."""
+
+    frame: Frame
+    number: int | None
+    result: Frame | None = None
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One face of one frame, and the map from the frame, as it was before it was enlarged, to the crop."""
+
+    waiting: _Waiting
+    place: Place
+    matrix: Affine
+
+
+def plain_pixels(frame: Frame) -> Tensor:
+    """The pixels that faces are looked for in and cut out of: those before the enlargement where there was one."""
+    return frame.pixels if frame.before is None else frame.before
+
+
+@dataclass
+class FaceFlow:
+    """Restores the faces of one picture or clip; ``counts`` says in the end what there was."""
+
+    restorer: CropRestorer
+    detector: NetworkSource
+    options: Options
+    engine: Engine
+    keep_crops: KeepCrops | None = None
+    counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        self._shown: dict[int, Shown] = {}
+        self._centre: int | None = None
+        self._last: Frame | None = None
+
+    def run(self, frames: Iterable[Frame]) -> Generator[Frame]:
+        """The frames with their faces restored, in order; as many wait as ``waiting_frames`` allows."""
+        source = iter(frames)
+        first = next(source, None)
+        if first is None:
+            return
+        reach, at_once = waiting_frames(first)
+        tracker = Tracker(reach if self.options.smoothing > 0 else 0, self.options.smoothing)
+        queue: deque[_Waiting] = deque()
+        unseen: list[_Waiting] = []
+        for frame in chain([first], source):
+            fresh = not frame.repeat or (not queue and self._last is None)
+            queue.append(_Waiting(frame, self.counts.frames if fresh else None))
+            if fresh:
+                self.counts.frames += 1
+                unseen.append(queue[-1])
+            del frame
+            if len(unseen) == at_once:
+                self._see(unseen, tracker)
+                unseen = []
+                yield from self._finished(queue, tracker, self.counts.frames - tracker.reach)
+        self._see(unseen, tracker)
+        unseen = []
+        yield from self._finished(queue, tracker, self.counts.frames)
+
+    def _see(self, unseen: Sequence[_Waiting], tracker: Tracker) -> None:
+        """Find the faces of these frames and tell the tracker."""
+        with torch.inference_mode():
+            detector = Detector(self.detector, self.engine)
+            for group in _of_one_size([waiting.frame for waiting in unseen]):
+                batch = torch.stack([plain_pixels(frame).clamp(0, 1) for frame in group])
+                for frame, faces in zip(group, detector.detect(batch), strict=True):
+                    tracker.see([face.landmarks for face in self._wanted(faces)], frame.shot)
+                self.engine.progress.check()
+
+    def _wanted(self, faces: Sequence[Face]) -> list[Face]:
+        large = [face for face in faces if shorter_side(face) >= self.options.min_size]
+        self.counts.found += len(faces)
+        self.counts.too_small += len(faces) - len(large)
+        return large
+
+    def _finished(self, queue: deque[_Waiting], tracker: Tracker, until: int) -> Generator[Frame]:
+        """Take the frames with numbers below ``until`` out of the queue, and the repeats that follow them."""
+        ready: deque[_Waiting] = deque()
+        while queue and (queue[0].number is None or queue[0].number < until):
+            ready.append(queue.popleft())
+        self._restore([waiting for waiting in ready if waiting.number is not None], tracker)
+        while ready:
+            waiting = ready.popleft()
+            frame = waiting.frame
+            done = self._last if waiting.result is None else waiting.result
+            assert done is not None
+            self._last = replace(done, pts=frame.pts, duration=frame.duration, repeat=frame.repeat, shot=frame.shot)
+            del waiting, frame, done
+            yield self._last
+
+    @torch.inference_mode()
+    def _restore(self, ready: Sequence[_Waiting], tracker: Tracker) -> None:
+        """Make the results of these frames."""
+        cuts: list[_Cut] = []
+        for waiting in ready:
+            waiting.result = replace(waiting.frame, before=None)
+            assert waiting.number is not None
+            places = self._in_view(tracker.places(waiting.number), waiting.frame)
+            for place in sorted(places, key=lambda place: spread(place.landmarks)):
+                matrix = similarity(place.landmarks)
+                if matrix is not None:
+                    cuts.append(_Cut(waiting, place, matrix))
+        batch = restorers.BATCH[self.engine.device.type]
+        numbers: Counter[int] = Counter()
+        canvases: dict[int, Tensor] = {}
+        for first in range(0, len(cuts), batch):
+            self.engine.progress.advance(first, len(cuts), "faces")
+            self._restore_batch(cuts[first : first + batch], canvases, numbers)
+        for waiting in ready:
+            if (canvas := canvases.get(id(waiting))) is not None:
+                waiting.result = replace(waiting.frame, pixels=canvas, before=None)
+        gone = set(self._shown) - tracker.alive()
+        for face in gone:
+            del self._shown[face]
+
+    def _in_view(self, places: Sequence[Place], frame: Frame) -> list[Place]:
+        """The faces to restore: all, or the one in the centre, which stays the same one as long as it is there."""
+        if not self.options.only_center or not places:
+            return list(places)
+        if self._centre not in {place.face for place in places}:
+            height, width = plain_pixels(frame).shape[1:]
+            centre = np.array([(width - 1) / 2, (height - 1) / 2])
+            self._centre = min(places, key=lambda p: float(np.linalg.norm(p.landmarks.mean(axis=0) - centre))).face
+        return [place for place in places if place.face == self._centre]
+
+    def _restore_batch(self, cuts: Sequence[_Cut], canvases: dict[int, Tensor], numbers: Counter[int]) -> None:
+        frames = [cut.waiting.frame for cut in cuts]
+        crops = torch.stack([
+            crop(plain_pixels(frame), cut.matrix) for frame, cut in zip(frames, cuts, strict=True)
+        ])  # fmt: skip
+        restored, masks = self.restorer.faces(crops, deep=any(frame.bits > 8 for frame in frames))
+        for index, (frame, cut) in enumerate(zip(frames, cuts, strict=True)):
+            face = self._held_still(restored[index], crops[index], cut)
+            canvas = canvases.get(id(cut.waiting))
+            if canvas is None:
+                canvas = canvases[id(cut.waiting)] = frame.pixels.clone(memory_format=torch.contiguous_format)
+            mask = soften(masks[index]) * (self.options.strength * cut.place.weight)
+            paste(canvas, face, mask, cut.matrix, (plain_pixels(frame).shape[1], plain_pixels(frame).shape[2]))
+            self.counts.restored += 1
+            self.counts.people.add(cut.place.face)
+            self.counts.enlarged |= frame.before is not None
+            if self.keep_crops is not None:
+                assert cut.waiting.number is not None
+                self.keep_crops(cut.waiting.number, numbers[cut.waiting.number], crops[index], face)
+                numbers[cut.waiting.number] += 1
+
+    def _held_still(self, restored: Tensor, crop: Tensor, cut: _Cut) -> Tensor:
+        """What to show of a face in a clip, given what was shown of it in the frame before."""
+        if self.options.smoothing == 0:
+            return restored
+        before = self._shown.get(cut.place.face)
+        face = restored if before is None else steadied(restored, crop, before, self.options.smoothing)
+        if before is not None or len(self._shown) < STEADY_FACES:
+            self._shown[cut.place.face] = Shown(crop, face)
+        return face
+
+
+def shorter_side(face: Face) -> float:
+    """The shorter side of a face's box in pixels."""
+    left, top, right, bottom = face.box
+    return float(min(right - left, bottom - top))
+
+
+def waiting_frames(frame: Frame) -> tuple[int, int]:
+    """How many frames of this size are looked ahead, and how many go through the detector together."""
+    size = frame.pixels.shape[1] * frame.pixels.shape[2] + (0 if frame.before is None else frame.before[0].numel())
+    most = max(1, WAITING_BYTES // (size * 3 * 4))
+    at_once = max(1, min(SEEN_AT_ONCE, most // 2))
+    return max(1, min(REACH, most - at_once)), at_once
+
+
+def _of_one_size(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """The frames in groups, in order, whose pixels have the same size; large ones are each on their own."""
+    groups: list[list[Frame]] = []
+    for frame in frames:
+        pixels = plain_pixels(frame)
+        fits = groups and (len(groups[-1]) + 1) * pixels[0].numel() <= BATCH_PIXELS
+        if fits and plain_pixels(groups[-1][0]).shape == pixels.shape:
+            groups[-1].append(frame)
+        else:
+            groups.append([frame])
+    return groups

@@ -1,0 +1,57 @@
+"""Keep what a network draws from changing where the face itself does not: less flicker, as sharp as before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+KEPT = 0.65
+"""The share of what was shown before that is kept where nothing moves."""
+
+STILL = 0.03
+"""A change of the crop, averaged over some pixels, that counts as movement; noise and grain stay below it."""
+
+LOOK = 6.0
+"""Standard deviation, in pixels of a crop, of that average."""
+
+DETAIL = 2.0
+"""The same of the blur that tells detail from the rest."""
+
+LARGEST_GAIN = 1.5
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A crop of a face, and what was shown for it: ``(3, S, S) float32``."""
+
+    crop: Tensor
+    face: Tensor
+
+
+def steadied(restored: Tensor, crop: Tensor, before: Shown, smoothing: float) -> Tensor:
+    """``restored`` ``(3, S, S)`` of this ``crop``, drawn towards what was shown in the frame before where it is still.
+    ``smoothing``, from 0 to 1, says how much.
+
+    Averages of drawings are softer than each of them, so detail gets back the strength that it has in ``restored``.
+    """
+    change = _blurred((crop - before.crop).abs().mean(dim=0, keepdim=True), LOOK)
+    weight = smoothing * KEPT * torch.exp(-(change / STILL).square())
+    mixed = restored.lerp(before.face, weight)
+    coarse = _blurred(mixed, DETAIL)
+    detail, wanted = mixed - coarse, restored - _blurred(restored, DETAIL)
+    gain = _strength(wanted) / _strength(detail).clamp(min=1e-6)
+    return (coarse + detail * gain.clamp(1, LARGEST_GAIN)).clamp(0, 1)
+
+
+def _strength(detail: Tensor) -> Tensor:
+    """``(1, S, S)``: how strong detail is around each pixel."""
+    return _blurred(detail.square().mean(dim=0, keepdim=True), 2 * LOOK).clamp(min=0).sqrt()
+
+
+def _blurred(pictures: Tensor, sigma: float) -> Tensor:
+    channels = [cv2.GaussianBlur(np.ascontiguousarray(channel), (0, 0), sigma) for channel in pictures.numpy()]
+    return torch.from_numpy(np.stack(channels))
