@@ -126,10 +126,13 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(
     assert server.jobs() == before
 
 
-def test_what_is_too_long_or_no_clip_is_refused(client: Client, tmp_path: Path) -> None:
+def test_what_is_too_long_or_no_clip_is_refused(client: Client, server: Server, tmp_path: Path) -> None:
     long = write_clip(tmp_path / "hour.mp4", pictures(8, 16, 16), times=range(0, 80, 10), time_base=Fraction(1, 1))
-    with pytest.raises(AppError, match=r"hour.mp4 lasts 1.\d minutes and at most 1 are restored"):
+    with pytest.raises(AppError, match=r"hour.mp4 lasts 1.\d minutes and at most 1 are restored") as refused:
         client.predict(handle_file(long), **BUILT_IN)
+    # The setting is for whoever runs the server.
+    assert "RESTORE_" not in str(refused.value)
+    assert "RESTORE_MAX_CLIP_MINUTES sets this limit" in server.log.read_text()
     broken = cut_off(write_clip(tmp_path / "broken.mp4"), 0.3)
     with pytest.raises(AppError, match=r"broken\.mp4"):
         client.predict(handle_file(broken), **BUILT_IN)

@@ -434,6 +434,11 @@ def test_the_settings_of_a_shared_page() -> None:
     assert settings.login == (("ann", "se:cret"), ("bob", "p w"))
     assert "cret" not in repr(settings)
     assert load_settings({}).login == ()
+    # Where anybody may send clips, they are smaller unless whoever runs the server says otherwise.
+    mine = load_settings({}).max_clip_bytes
+    for public in ({"SPACE_ID": "ann/restore"}, {"GRADIO_SHARE": "True"}):
+        assert load_settings(public).max_clip_bytes < mine
+        assert load_settings(public | {"RESTORE_MAX_CLIP_MB": "9000"}).max_clip_bytes == 9000 * MEBI
     for wrong in ("ann", "ann:", ":cret", "ann:one,cret"):
         with pytest.raises(SettingsError, match="RESTORE_LOGIN") as refused:
             load_settings({"RESTORE_LOGIN": wrong})

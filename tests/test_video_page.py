@@ -94,6 +94,8 @@ def test_a_clip_is_described_previewed_restored_played_and_handed_over(
     with_what_is_at_hand(page)
 
     unfold(page, "frame")
+    # Gradio puts the time of the clip's own middle in after it has unfolded the panel.
+    expect(page.locator("#frame-time input[type=range]")).to_have_value("0.18")
     page.locator("#frame-time input[type=number]").fill("0.2")
     page.locator("#frame-time input[type=number]").press("Tab")
     expect(page.locator("#frame-time input[type=range]")).to_have_value("0.2")
@@ -103,8 +105,13 @@ def test_a_clip_is_described_previewed_restored_played_and_handed_over(
     shown = page.locator("#frame-viewer .restore-port img")
     assert shown.evaluate_all("all => all.map(one => [one.naturalWidth, one.naturalHeight])") == [[128, 96]] * 2
 
+    region = page.locator('.restore-announcer[role="status"]')
+    expect(region).to_have_text("Finished: the frame at 0:00:00.200.")
+    assert region.evaluate("one => { one.marked = true; return one.getAttribute('aria-live') !== 'off'; }")
     page.locator("#clip-run").click()
     finished(page)
+    expect(region).to_contain_text("Finished in")
+    assert region.evaluate("one => one.marked")  # the same element: what is exchanged for another is not read out
     before, after = page.locator("#clip-players video").all()
     assert (playing(before), playing(after)) == ((64, 48, 0.4), (128, 96, 0.4))
     after.evaluate("one => { one.currentTime = 0.24; }")
@@ -200,6 +207,10 @@ def test_what_cannot_be_restored_is_said_at_once(visit: Visit, small: Path, tmp_
     page.get_by_role("button", name="简体中文").click()
     expect(alert.get_by_text("输入内容无法使用")).to_be_visible()
     expect(page.get_by_role("tab", name="视频超分辨率")).to_be_visible()
+    page.locator("#clip-upload .icon-button-wrapper button").last.click()
+    Image.fromarray(picture(0, 32, 32)).save(tmp_path / "photo.png")
+    page.locator("#clip-upload input[type=file]").set_input_files(tmp_path / "photo.png")
+    expect(alert).to_contain_text("photo.png is a picture and not a clip")  # not Gradio's words, which are English only
     page.get_by_role("button", name="English").click()
 
     give_clip(page, small)
