@@ -39,6 +39,11 @@ ARCHITECTURES: Mapping[str, str] = {
     "ddcolor": "ddcolor",
     "deepremaster": "deepremaster",
     "colour-small": "colour_small",
+    "rife": "rife",
+    "super-slomo": "super_slomo",
+    "ifrnet": "ifrnet",
+    "film": "film",
+    "dain": "dain",
 }
 """The module beside this one that makes each kind of network, imported when it is first asked for.
 
