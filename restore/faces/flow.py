@@ -17,7 +17,7 @@ from restore.faces.crops import CropRestorer
 from restore.faces.detect import BATCH_PIXELS, Detector, Face
 from restore.faces.paste import paste, soften
 from restore.faces.steady import Shown, steadied
-from restore.faces.track import Place, Tracker, spread
+from restore.faces.track import Place, Points, Tracker, spread
 from restore.faces.warp import Affine
 from restore.frame import Frame
 from restore.inference.engine import Engine
@@ -187,8 +187,7 @@ class FaceFlow:
             return list(places)
         if self._centre not in {place.face for place in places}:
             height, width = plain_pixels(frame).shape[1:]
-            centre = np.array([(width - 1) / 2, (height - 1) / 2])
-            self._centre = min(places, key=lambda p: float(np.linalg.norm(p.landmarks.mean(axis=0) - centre))).face
+            self._centre = places[most_central([place.landmarks for place in places], height, width)].face
         return [place for place in places if place.face == self._centre]
 
     def _restore_batch(self, cuts: Sequence[_Cut], canvases: dict[int, Tensor], numbers: Counter[int]) -> None:
@@ -221,6 +220,12 @@ class FaceFlow:
         if before is not None or len(self._shown) < STEADY_FACES:
             self._shown[cut.place.face] = Shown(crop, face)
         return face
+
+
+def most_central(faces: Sequence[Points], height: int, width: int) -> int:
+    """Which of ``faces``, at least one, is closest to the centre of a picture of this size."""
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    return int(np.argmin([np.linalg.norm(points.mean(axis=0) - centre) for points in faces]))
 
 
 def shorter_side(face: Face) -> float:

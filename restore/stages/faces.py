@@ -123,38 +123,20 @@ class OpenFaces:
         self._restorer: Model | None = None
         if settings.strength == 0:
             return
-        self._restorer = self._opened("model", settings.model, RESTORERS, engine)
+        self._restorer = self._chosen("restores", settings.model, RESTORERS, engine)
         if self._restorer is not None and not settings.aligned:
-            self._detector = self._opened("detector", settings.detector, DETECTORS, engine)
+            self._detector = self._chosen("finds", settings.detector, DETECTORS, engine)
         if self._detector is not None:
             self._parser = _parser(engine)
 
-    def _opened(self, role: str, wanted: str, candidates: Sequence[str], engine: Engine) -> Model | None:
-        """The model for ``role``, or ``None`` and a sentence in the report: a job does not fail for its faces."""
-        what = "restores" if role == "model" else "finds"
-        if wanted != AUTO:
-            try:
-                model = open_model(wanted, engine)
-            except WeightsError as error:
-                engine.warn(f"Faces were left as they are, because {wanted} is not to be had. {error}")
-                return None
-            if (reason := why_unusable(model)) is not None:
-                engine.warn(f"Faces were left as they are, because {wanted} {reason}.")
-                return None
-            return model
-        reasons: list[str] = []
-        for name in candidates:
-            reason = why_missing(name, engine)
-            if reason is None:
-                why = f"because {candidates[0]} {reasons[0]}" if reasons else "the first choice"
-                self._choices.append(f"auto took {name} as the model that {what} faces, {why}.")
-                return open_model(name, engine)
-            reasons.append(reason)
-        engine.warn(
-            f"Faces were left as they are: no model that {what} faces is on this machine or could be downloaded "
-            f"(`python -m restore fetch {candidates[0]}` gets one, or says why it cannot)."
-        )
-        return None
+    def _chosen(self, does: str, wanted: str, candidates: Sequence[str], engine: Engine) -> Model | None:
+        """The model, or ``None`` and a sentence in the report: a job does not fail for its faces."""
+        model, why = _choose(does, wanted, candidates, engine)
+        if model is None:
+            engine.warn(f"Faces were left as they are. {why}")
+        elif why:
+            self._choices.append(why)
+        return model
 
     @property
     def models(self) -> tuple[ModelUse, ...]:
@@ -212,6 +194,33 @@ class OpenFaces:
         resized = self._unchanged(frame)
         face = restorer.plain(resized.pixels.clamp(0, 1)[None], deep=frame.bits > 8)[0]
         return replace(resized, pixels=resized.pixels.lerp(face, self.settings.strength))
+
+
+def open_detector(wanted: str, engine: Engine) -> tuple[Model | None, str]:
+    """The model that finds faces for the setting ``detector``, and the sentence that says why it, or why none."""
+    return _choose("finds", wanted, DETECTORS, engine)
+
+
+def _choose(does: str, wanted: str, candidates: Sequence[str], engine: Engine) -> tuple[Model | None, str]:
+    """The model that was asked for, or the first of ``candidates`` for ``auto``; and what there is to say of it."""
+    if wanted != AUTO:
+        try:
+            model = open_model(wanted, engine)
+        except WeightsError as error:
+            return None, str(error)
+        reason = why_unusable(model)
+        return (model, "") if reason is None else (None, f"{wanted} {reason}: replace it.")
+    reasons: list[str] = []
+    for name in candidates:
+        reason = why_missing(name, engine)
+        if reason is None:
+            why = f"because {candidates[0]} {reasons[0]}" if reasons else "the first choice"
+            return open_model(name, engine), f"auto took {name} as the model that {does} faces, {why}."
+        reasons.append(reason)
+    return None, (
+        f"No model that {does} faces is on this machine or could be downloaded: "
+        f"`python -m restore fetch {candidates[0]}` gets one, or says why it cannot."
+    )
 
 
 def _parser(engine: Engine) -> Model | None:
