@@ -29,7 +29,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import WeakFileLock, tqdm  # type: ignore[attr-defined]
 
-from restore import caches, checksums
+from restore import caches, checksums, hub_mirror
 from restore.catalog import Checkpoint
 from restore.errors import WeightsError
 from restore.transfers import Transfer
@@ -59,11 +59,16 @@ class Source:
     fetch: Callable[[Transfer], tuple[Path, str]]
 
 
-def sources(entry: Checkpoint) -> list[Source]:
-    """Where ``entry`` can be downloaded from, in the order to try; none for a model that is only in the package."""
+def sources(entry: Checkpoint, mirror: str | None = None) -> list[Source]:
+    """Where ``entry`` can be downloaded from, in the order to try; none for a model that is only in the package.
+
+    ``mirror`` is a repository on the Hub that may have a copy (``hub_mirror``).
+    """
     found: list[Source] = []
+    if mirror is not None and (entry.repo is not None or entry.addresses):
+        found.append(Source("mirror", f"{endpoint()}/{mirror}", partial(_from_mirror, entry, mirror)))
     if entry.repo is not None:
-        found.append(Source("hub", _hub_place(entry), partial(_from_hub, entry)))
+        found.append(Source("hub", _hub_place(entry), partial(from_hub, entry)))
     found += [Source("url", url, partial(_from_url, entry, url)) for url in entry.addresses]
     return found
 
@@ -73,22 +78,35 @@ def offline() -> bool:
     return is_offline_mode() or os.environ.get("HF_HUB_OFFLINE", "").upper() in constants.ENV_VARS_TRUE_VALUES
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
+    """The address of the Hub, as the environment has it now."""
     return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
 
 
 def _hub_place(entry: Checkpoint) -> str:
     kind = "" if entry.repo_type == "model" else f"{entry.repo_type}s/"
-    return f"{_endpoint()}/{kind}{entry.repo} (file {entry.hub_file}, revision {entry.revision})"
+    return f"{endpoint()}/{kind}{entry.repo} (file {entry.hub_file}, revision {entry.revision})"
 
 
-def _from_hub(entry: Checkpoint, transfer: Transfer) -> tuple[Path, str]:
+def _from_mirror(entry: Checkpoint, mirror: str, transfer: Transfer) -> tuple[Path, str]:
+    index, _ = from_hub(hub_mirror.index_of(mirror), transfer)
+    try:
+        copy = hub_mirror.copy_of(entry, mirror, index)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{endpoint()}/{mirror}: its index cannot be used ({error})") from error
+    if copy is None:
+        raise SourceError(f"{endpoint()}/{mirror}: it has no copy of {entry.file}")
+    return from_hub(copy.file, transfer)
+
+
+def from_hub(entry: Checkpoint, transfer: Transfer) -> tuple[Path, str]:
+    """``entry`` from its repository on the Hub, as ``Source.fetch`` gives it."""
     assert entry.repo is not None
-    endpoint, cache, place = _endpoint(), caches.hub_cache(), _hub_place(entry)
-    url = hf_hub_url(entry.repo, entry.hub_file, repo_type=entry.repo_type, revision=entry.revision, endpoint=endpoint)
+    hub, cache, place = endpoint(), caches.hub_cache(), _hub_place(entry)
+    url = hf_hub_url(entry.repo, entry.hub_file, repo_type=entry.repo_type, revision=entry.revision, endpoint=hub)
     try:
         # hf_hub_download goes on asking a dead server for minutes: one question first, with one answer.
-        get_hf_file_metadata(url, timeout=TIMEOUT_SECONDS, endpoint=endpoint)
+        get_hf_file_metadata(url, timeout=TIMEOUT_SECONDS, endpoint=hub)
         transfer.check()
         file = hf_hub_download(
             entry.repo,
@@ -96,7 +114,7 @@ def _from_hub(entry: Checkpoint, transfer: Transfer) -> tuple[Path, str]:
             repo_type=entry.repo_type,
             revision=entry.revision,
             cache_dir=cache,
-            endpoint=endpoint,
+            endpoint=hub,
             etag_timeout=TIMEOUT_SECONDS,
             tqdm_class=_bar(transfer),
         )

@@ -14,7 +14,7 @@ from restore.media.atomic import replacing, unwritable
 
 @dataclass(frozen=True)
 class ModelUse:
-    """A model that took part. ``origin`` is ``built-in``, ``hub``, ``url`` or ``local``.
+    """A model that took part. ``origin`` is ``built-in``, ``mirror``, ``hub``, ``url`` or ``local``.
 
     ``verified`` says that the sha256 of the file is the published one; a local file with another hash still works.
     """

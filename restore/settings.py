@@ -7,6 +7,7 @@ keep their own meaning and are not repeated here.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ class Settings:
     precision: str = "auto"
     tile: int | None = None
     weights: tuple[Path, ...] = ()
+    hub_mirror: str | None = None
     keep_seconds: int = 24 * HOUR
     keep_bytes: int = 10_000 * MEBI
     max_waiting: int = 50
@@ -54,6 +56,7 @@ VARIABLES: Mapping[str, str] = {
     "RESTORE_PRECISION": "auto, float32, bfloat16 or float16 for the body of a network (auto)",
     "RESTORE_TILE": "side of a tile in pixels of the input (chosen from the memory that is free)",
     "RESTORE_WEIGHTS": f"folders with local checkpoints, looked in first, separated by {os.pathsep!r} (none)",
+    "RESTORE_HUB_MIRROR": "OWNER/REPO on the Hub that has copies of models, asked first (none)",
     "RESTORE_KEEP_HOURS": "how long the page's server keeps uploads and results, in hours (24)",
     "RESTORE_KEEP_MB": "room that the results may take together before the oldest go, in MiB (10000)",
     "RESTORE_QUEUE": "jobs that may wait at once; more are refused (50)",
@@ -62,6 +65,9 @@ VARIABLES: Mapping[str, str] = {
 
 PUBLIC_MAX_CLIP_BYTES = 2 * GIBI
 """The largest clip where anybody may send one: what is sent stays on the disk for as long as it is kept."""
+
+REPOSITORY = r"[A-Za-z0-9][\w.-]*/[\w.-]+"
+"""What the name of a repository on the Hub looks like."""
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
@@ -94,6 +100,14 @@ def _folders(environ: Mapping[str, str], name: str) -> tuple[Path, ...]:
         raise SettingsError(f"{name} names the home folder of somebody unknown: give the whole path.") from error
 
 
+def _repository(environ: Mapping[str, str], name: str) -> str | None:
+    """A repository on the Hub; ``None`` where the variable is not set."""
+    text = environ.get(name, "").strip()
+    if text and not re.fullmatch(REPOSITORY, text):
+        raise SettingsError(f"{name} is {text!r}: give OWNER/REPO, as in the address of the repository.")
+    return text or None
+
+
 def _login(environ: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:
     """The pairs of name and password that a variable lists; an error quotes none of it."""
     pairs = [pair.strip().partition(":") for pair in environ.get(name, "").split(",") if pair.strip()]
@@ -122,6 +136,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         precision=precision,
         tile=_positive(environ, "RESTORE_TILE", 1) or default.tile,
         weights=_folders(environ, "RESTORE_WEIGHTS"),
+        hub_mirror=_repository(environ, "RESTORE_HUB_MIRROR"),
         keep_seconds=_positive(environ, "RESTORE_KEEP_HOURS", HOUR) or default.keep_seconds,
         keep_bytes=_positive(environ, "RESTORE_KEEP_MB", MEBI) or default.keep_bytes,
         max_waiting=_positive(environ, "RESTORE_QUEUE", 1) or default.max_waiting,

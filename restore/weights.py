@@ -2,18 +2,19 @@
 
 ``find`` looks on this machine only: the folders of ``RESTORE_WEIGHTS``, the package, the cache of the Hugging Face Hub,
 and the folder where downloads from official addresses are kept (``$HF_HOME/restore``). ``obtain`` downloads what is not
-there, from the pinned revision on the Hub or else from the official address. What was downloaded is used only if its
-sha256 is the published one; a file of the user's own is used as it is, and marked as unverified if its sha256 differs.
-``load_checkpoint`` reads the tensors.
+there, from the user's mirror (``RESTORE_HUB_MIRROR``), from the pinned revision on the Hub or else from the official
+address. What was downloaded is used only if its sha256 is the published one, or that of the copy in the mirror; a file
+of the user's own is used as it is, and marked as unverified if its sha256 differs. ``load_checkpoint`` reads the
+tensors.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from restore import caches, catalog, checksums, downloads
+from restore import caches, catalog, checksums, downloads, hub_mirror
 from restore.catalog import Checkpoint
 from restore.checkpoint_file import load_checkpoint
 from restore.errors import WeightsError
@@ -46,7 +47,7 @@ def _local_weights(entry: Checkpoint, path: Path, origin: str, digest: str) -> L
         sha256=digest,
         origin=origin,
         verified=checksums.is_published(entry, digest),
-        revision=entry.revision if origin == "hub" else None,
+        revision=entry.revision if origin in ("hub", "mirror") else None,
         licence=entry.licence,
         commercial=entry.commercial,
     )
@@ -76,6 +77,16 @@ def _in_folders(entry: Checkpoint, settings: Settings) -> Path | None:
     return None
 
 
+def _mirrored(entry: Checkpoint, settings: Settings) -> LocalWeights | None:
+    """The copy of ``entry`` from the mirror of ``settings``, if it is in the Hub's cache."""
+    copy = None if settings.hub_mirror is None else hub_mirror.cached(entry, settings.hub_mirror)
+    path = None if copy is None else caches.in_hub_cache(copy.file)
+    if copy is None or path is None or (digest := checksums.intact(copy.file, path)) is None:
+        return None
+    local = _local_weights(copy.file, path, "mirror", digest)
+    return replace(local, use=replace(local.use, verified=copy.verified))
+
+
 def find(model: str | Checkpoint, settings: Settings) -> LocalWeights | None:
     """The weights of ``model`` (a name or an entry of the catalogue) if they are on this machine; no network is used.
 
@@ -94,6 +105,8 @@ def find(model: str | Checkpoint, settings: Settings) -> LocalWeights | None:
         if entry.sha256 and not checksums.is_published(entry, digest):
             raise WeightsError(f"{packaged} is damaged: install the program again.")
         return _local_weights(entry, packaged, "built-in", digest)
+    if (copied := _mirrored(entry, settings)) is not None:
+        return copied
     for look, origin in ((caches.in_hub_cache, "hub"), (caches.in_own_cache, "url")):
         cached = look(entry)
         if cached is not None and (known := checksums.intact(entry, cached)) is not None:
@@ -115,7 +128,7 @@ def obtain(model: str | Checkpoint, settings: Settings, progress: Progress | Non
     found = find(entry, settings)
     if found is not None:
         return found
-    sources = downloads.sources(entry)
+    sources = downloads.sources(entry, settings.hub_mirror)
     if not sources:
         raise WeightsError(f"{PACKAGE / (entry.package_file or entry.file)} is missing: install the program again.")
     elsewhere = (
@@ -137,7 +150,8 @@ def obtain(model: str | Checkpoint, settings: Settings, progress: Progress | Non
             continue
         size = path.stat().st_size
         progress.advance(size, size, "bytes")
-        return _local_weights(entry, path, source.origin, digest)
+        copied = _mirrored(entry, settings) if source.origin == "mirror" else None
+        return copied or _local_weights(entry, path, source.origin, digest)
     raise WeightsError(
         f"{entry.file} cannot be downloaded from {', nor from '.join(map(str, failures))}: check the connection and "
         f"try again, or {elsewhere}."

@@ -5,12 +5,17 @@
     address = hub.publish_url("weights.pth", data)            # a file of a plain web server
     [request.method for request in hub.requests]
 
+Uploads work as well: ``create_repo`` and ``create_commit`` of huggingface_hub, large files by Git LFS. ``hub.token`` is
+the token that they need, ``hub.uploaded(repo)`` what a repository holds.
+
 The ``hub`` fixture of ``conftest.py`` starts one and points ``HF_ENDPOINT`` at it.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 import re
 import sys
 import threading
@@ -40,6 +45,7 @@ class Fault:
     token: str | None = None  # refuse, with ``status``, only those without this token
     times: int | None = None
     ranges: bool = True  # False: answer every Range request with the whole file, whatever ``times`` says
+    page: str | None = None  # a web page, sent in place of the file to whoever does not confirm that he wants it
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,9 @@ class _File:
 @dataclass
 class _Library:
     files: dict[str, _File] = field(default_factory=dict)
+    heads: dict[str, str] = field(default_factory=dict)  # the last commit of each repository that was made here
+    large: dict[str, bytes] = field(default_factory=dict)  # what came by Git LFS, by its sha256
+    token: str | None = None
     requests: list[Request] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -75,11 +84,86 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(body=True)
 
+    def do_POST(self) -> None:
+        self._write()
+
+    def do_PUT(self) -> None:
+        self._write()
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
-    def _answer(self, *, body: bool) -> None:
+    def _write(self) -> None:
         path = unquote(self.path.partition("?")[0])
+        if "chunked" in self.headers.get("Transfer-Encoding", ""):
+            data = b""
+            while length := int(self.rfile.readline(), 16):
+                data += self.rfile.read(length)
+                self.rfile.readline()
+            self.rfile.readline()
+        else:
+            data = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        authorization = self.headers.get("Authorization")
+        self.library.requests.append(Request(self.command, path, None, authorization))
+        stored = re.fullmatch(r"/lfs/([0-9a-f]{64})", path)
+        if stored is not None:
+            if hashlib.sha256(data).hexdigest() != stored[1]:
+                self._refuse(400, None)
+                return
+            self.library.large[stored[1]] = data
+            self._json({})
+            return
+        if self.library.token is None or authorization != f"Bearer {self.library.token}":
+            self._refuse(401, None)
+            return
+        self._json(self._written(path, data))
+
+    def _written(self, path: str, data: bytes) -> object:
+        """What the Hub answers to a request that writes."""
+        library, url = self.library, f"http://{self.headers['Host']}"
+        if path == "/api/validate-yaml":
+            return {"errors": [], "warnings": []}
+        if path == "/api/repos/create":
+            asked = json.loads(data)
+            repo = f"{asked['organization']}/{asked['name']}"
+            library.heads.setdefault(repo, "")
+            return {"url": f"{url}/{repo}", "id": repo}
+        if path.endswith("/info/lfs/objects/batch"):
+            objects = json.loads(data)["objects"]
+            actions = [{"upload": {"href": f"{url}/lfs/{each['oid']}"}} for each in objects]
+            pairs = zip(objects, actions, strict=True)
+            return {"transfer": "basic", "objects": [{**each, "actions": action} for each, action in pairs]}
+        match = re.fullmatch(r"/api/models/(?P<repo>[^/]+/[^/]+)/(?P<what>preupload|commit)/main", path)
+        assert match is not None, path
+        if match["what"] == "preupload":
+            names = [each["path"] for each in json.loads(data)["files"]]
+            modes = {name: "lfs" if name.endswith(".safetensors") else "regular" for name in names}
+            return {"files": [{"path": name, "uploadMode": modes[name], "shouldIgnore": False} for name in names]}
+        repo, lines = match["repo"], [json.loads(line) for line in data.splitlines() if line]
+        commit = hashlib.sha1(data).hexdigest()
+        for path in [*library.files]:  # a commit keeps the files of the one before
+            if path.startswith(f"/{repo}/resolve/main/"):
+                library.files[path.replace("/main/", f"/{commit}/", 1)] = library.files[path]
+        for line in lines:
+            value = line["value"]
+            if line["key"] != "header":
+                content = base64.b64decode(value["content"]) if line["key"] == "file" else library.large[value["oid"]]
+                for revision in ("main", commit):
+                    library.files[f"/{repo}/resolve/{revision}/{value['path']}"] = _File(content)
+        library.heads[repo] = commit
+        return {"commitUrl": f"{url}/{repo}/commit/{commit}", "commitOid": commit, "success": True}
+
+    def _json(self, content: object) -> None:
+        data = json.dumps(content).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _answer(self, *, body: bool) -> None:
+        path, _, query = self.path.partition("?")
+        path = unquote(path)
         authorization = self.headers.get("Authorization")
         self.library.requests.append(Request(self.command, path, self.headers.get("Range"), authorization))
         served = self.library.files.get(path)
@@ -95,12 +179,25 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.status is not None and (fault.token is None or authorization != f"Bearer {fault.token}"):
             self._refuse(fault.status, fault.error_code)
             return
+        if fault.page is not None and "confirm=" not in query:
+            self._show(fault.page)
+            return
         self._serve(path, served.data, fault, body=body)
+
+    def _show(self, page: str) -> None:
+        data = page.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
     def _missing(self, path: str) -> str | None:
         match = RESOLVE.fullmatch(path)
         if match is None:
             return None
+        if self.library.heads.get(match["repo"]) is not None:
+            return "EntryNotFound"
         known = [found for other in self.library.files if (found := RESOLVE.fullmatch(other))]
         if all(found["repo"] != match["repo"] for found in known):
             return "RepoNotFound"
@@ -138,7 +235,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("ETag", f'"{digest}"')
             self.send_header("X-Linked-Etag", f'"{digest}"')
             self.send_header("X-Linked-Size", str(len(data)))
-            self.send_header("X-Repo-Commit", match["revision"])
+            head = self.library.heads.get(match["repo"]) if match["revision"] == "main" else None
+            self.send_header("X-Repo-Commit", head or match["revision"])
             # The Hub offers most files by its Xet protocol as well; there is no such server here.
             self.send_header("X-Xet-Hash", digest)
             self.send_header("X-Xet-Refresh-Route", "/api/xet-read-token")
@@ -184,6 +282,25 @@ class Hub:
     def requests(self) -> list[Request]:
         """Every request so far, in the order of arrival."""
         return self._library.requests
+
+    @property
+    def token(self) -> str | None:
+        """The token that uploads need; with ``None``, nobody may upload."""
+        return self._library.token
+
+    @token.setter
+    def token(self, token: str) -> None:
+        self._library.token = token
+
+    def uploaded(self, repo: str) -> dict[str, bytes]:
+        """The files of a repository as the last commit left them."""
+        start = f"/{repo}/resolve/main/"
+        files = self._library.files.items()
+        return {path.removeprefix(start): file.data for path, file in files if path.startswith(start)}
+
+    def head(self, repo: str) -> str:
+        """The last commit of a repository that was uploaded."""
+        return self._library.heads[repo]
 
     def publish(
         self, repo: str, revision: str, file: str, data: bytes, fault: Fault | None = None, *, repo_type: str = "model"

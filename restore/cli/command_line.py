@@ -13,6 +13,7 @@ import restore
 from restore.cli import FAILED, STOPPED, USAGE
 from restore.cli.bars import Bars
 from restore.cli.fetch import fetch
+from restore.cli.mirror import mirror
 from restore.cli.models import models
 from restore.cli.probe import probe
 from restore.cli.run import run
@@ -39,6 +40,16 @@ examples:
   python -m restore run old.mkv new.mkv --codec hevc --crf 18 --start 10 --end 12.5
 
 exit code: 0 all is done, 1 something failed, 2 wrong options, 130 stopped by Ctrl-C
+"""
+
+MIRROR_HELP = """\
+Each model is fetched and checked, written as safetensors and uploaded with where it comes from, its licence and its
+sha256. HF_TOKEN has to be a token that may write there. Afterwards, RESTORE_HUB_MIRROR=OWNER/REPO makes the repository
+the first place that models are fetched from. Mind the licences of what you make public: `models` lists them.
+
+examples:
+  python -m restore mirror --to me/restore-models
+  python -m restore mirror --to me/restore-models basicvsr-pp pp-msvsr-l --private
 """
 
 
@@ -144,6 +155,15 @@ def parser() -> Parser:
     getting.add_argument("models", metavar="MODEL", nargs="*", help="a name that `models` lists")
     getting.add_argument("--all", action="store_true", help="every model")
     getting.add_argument("--quiet", action="store_true", help="say nothing but errors")
+
+    copying = command("mirror", mirror, "copy models to a repository of your own on the Hugging Face Hub", MIRROR_HELP)
+    copying.add_argument(
+        "models", metavar="MODEL", nargs="*", help="a name that `models` lists (all that have no home on the Hub)"
+    )
+    copying.add_argument("--to", metavar="OWNER/REPO", required=True, help="the repository; it is made if need be")
+    copying.add_argument("--all", action="store_true", help="every model")
+    copying.add_argument("--private", action="store_true", help="make the repository private, if it is made now")
+    copying.add_argument("--quiet", action="store_true", help="say nothing but errors")
     return top
 
 
