@@ -20,17 +20,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from restore.clip_plan import ClipOptions, ClipPlan, Seconds, cut_times, plan_clip, seconds_of
+from restore.clip_plan import ClipOptions, ClipPlan, Seconds, cut_times, plan_clip
 from restore.errors import InputError, OutputError, SettingsError
+from restore.faces.keep import CropFolder
 from restore.frame import Frame
 from restore.inference import allocator
 from restore.inference.engine import Engine
 from restore.inference.resample import lanczos
-from restore.media.clips import webp
 from restore.media.clips.containers import open_clip
 from restore.media.clips.encoders import Encoding
 from restore.media.clips.probe import probe
+from restore.media.clips.rates import parse_rate
 from restore.media.clips.reader import ClipReader, Deinterlace
+from restore.media.clips.sequence import ImageSequence
 from restore.media.clips.shots import CUT_THRESHOLD, Shots, look_at_frame, shots_by
 from restore.media.clips.streams import OtherStreams
 from restore.media.clips.writer import ClipWriter, track_time_base
@@ -64,7 +66,7 @@ PASS_BYTES = {"cpu": 2**30}
 
 
 def restore_video(
-    source: str | Path,
+    source: str | Path | ImageSequence,
     target: str | Path,
     steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any],
     start: Seconds | None = None,
@@ -77,8 +79,11 @@ def restore_video(
     square_pixels: bool = True,
     cuts: Literal["auto"] | Sequence[Seconds] = "auto",
     cut_threshold: float = CUT_THRESHOLD,
+    crops: str | Path | None = None,
 ) -> Report:
     """Run a chain of stages over the clip ``source`` and write the result to ``target``.
+
+    ``source`` is a file, or an ``ImageSequence`` of numbered pictures.
 
     ``steps`` are settings objects or dicts, in any order, or a recipe; with ``[]`` the clip is only encoded anew.
     ``start`` and ``end`` cut a part out, in seconds from the beginning of the clip, its sound with it. ``encoding``
@@ -92,20 +97,25 @@ def restore_video(
     Sound, subtitles, chapters and all else of the source are carried over as far as the container takes them, and every
     timestamp is kept. A frame that is exactly like the one before is not computed again. Everything that can be refused
     is refused before the work starts, and the result appears under its name only when it is whole and could be opened
-    again. Of a damaged clip all that decodes is restored, and the report says how much that is.
+    again. Of a damaged clip all that decodes is restored, and the report says how much that is. The faces that
+    ``Faces`` restores are kept below the folder ``crops``, if there is one, as
+    ``restored_faces/<name>_<frame>_<face>.png``, and in ``cropped_faces`` as they were.
 
     Raises ``RestoreError`` kinds only, and what the listener of ``progress`` raises, which is called in this thread;
     ``progress`` can stop the work.
     """
     began = time.monotonic()
-    source, target = path_of("source", source), path_of("target", target)
+    path = path_of("source", source.path if isinstance(source, ImageSequence) else source)
+    target = path_of("target", target)
     settings = given("settings", settings, Settings) or load_settings()
     engine = Engine.start(settings, given("progress", progress, Progress) or Progress())
+    engine.crops = None if crops is None else CropFolder(path_of("crops", crops), path.stem, clip=True)
     stages = parse_steps(steps)
     options = ClipOptions(
         start, end, given("encoding", encoding, Encoding) or Encoding(), deinterlace, square_pixels, cuts, cut_threshold
     )
-    plan = plan_clip(probe(source, settings), source, target, stages, options, settings)
+    info = probe(source if isinstance(source, ImageSequence) else path, settings)
+    plan = plan_clip(info, path, target, stages, options, settings)
     engine.progress.check()
 
     names = (DECODE, *(stage.stage for stage in stages), ENCODE)
@@ -122,7 +132,7 @@ def restore_frames(
     progress: Progress | None = None,
     *,
     settings: Settings | None = None,
-    rate: int | float | Fraction = 24,
+    rate: int | float | str | Fraction = 24,
     cuts: Literal["auto"] | Sequence[Seconds] | None = "auto",
     cut_threshold: float = CUT_THRESHOLD,
 ) -> Generator[Picture]:
@@ -143,7 +153,7 @@ def restore_frames(
     stages = parse_steps(steps)
     if not isinstance(frames, Iterable):
         raise SettingsError(f"frames is {type(frames).__name__}: give frames, or pictures (H, W, 3) of uint8.")
-    every = 1 / _rate_of(rate)
+    every = 1 / parse_rate(rate)
     times = None if cuts is None or cuts == "auto" else cut_times(cuts, Fraction(0))
     shots: Shots | None = shots_by(times, 1 / every, cut_threshold)
     if cuts is None or not any(stage.uses_shots for stage in stages):
@@ -333,7 +343,7 @@ class _Work:
         clock = self.clocks[-1]
         with ExitStack() as stack:
             others = None
-            if plan.info.container != webp.CONTAINER:
+            if plan.info.has_streams:
                 container = stack.enter_context(open_clip(plan.source, settings))
                 others = OtherStreams(container, plan.info, plan.encoder.container, plan.start, plan.end)
             writer = ClipWriter(
@@ -388,14 +398,6 @@ def prepared(frame: Frame, plan: ClipPlan) -> Frame:
 
 def _kept_memory(engine: Engine) -> Any:
     return allocator.reuse() if engine.device.type == "cpu" else ExitStack()
-
-
-def _rate_of(value: object) -> Fraction:
-    """``value`` frames a second, exactly; raises ``SettingsError``."""
-    rate = seconds_of("rate", value)
-    if not rate:
-        raise SettingsError("rate is 0: say how many frames there are a second, such as 24 or Fraction(30000, 1001).")
-    return rate
 
 
 def _as_frames(

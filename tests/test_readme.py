@@ -97,9 +97,12 @@ def test_the_commands_do_what_it_says(here: Path) -> None:
 
 def test_the_commands_for_clips_do_what_it_says(here: Path) -> None:
     write_clip(here / "film.mp4", pictures(20))
+    (here / "frames").mkdir()
+    for number, pixels in enumerate(pictures(3)):
+        Image.fromarray(pixels).save(here / "frames" / f"{number:05d}.png")
     out = run("bash", "-euo", "pipefail", "-c", snippet("Clips", "bash"))
     assert "25 frames per second, 20 frames" in out
-    for name, frames, codec in (("large.mp4", 20, "h264"), ("part.mkv", 10, "hevc")):
+    for name, frames, codec in (("large.mp4", 20, "h264"), ("part.mkv", 10, "hevc"), ("joined.mp4", 3, "h264")):
         with av.open(str(here / name)) as clip:
             video = clip.streams.video[0]
             assert (video.codec_context.name, video.width, video.height) == (codec, 192, 128)

@@ -221,5 +221,5 @@ def test_frames_in_memory_get_their_shots_where_a_stage_asks_for_them(
         assert len(results) == 14
         assert [shot for _, shot in told] == wanted
     assert told[1][0] == 0  # frames keep their own times
-    with pytest.raises(SettingsError, match="rate is 0"):
+    with pytest.raises(SettingsError, match="rate is 0: give"):
         restore.restore_frames(pixels, resample, rate=0)

@@ -25,6 +25,8 @@ from restore.settings import PRECISIONS
 
 CODECS = ("h264", "hevc", "av1", "prores", "ffv1")
 
+NUMBERED = "the input is numbered pictures, a folder of them or a name such as frames/%%05d.png"
+
 RUN_HELP = """\
 IN is a picture, a clip or a folder. A folder is worked through with its sub-folders and OUT is then a folder, made if
 it is not there; files keep their format where it can be written (HEIC and GIF become PNG, AVI becomes MP4), and one
@@ -38,6 +40,7 @@ examples:
   python -m restore run old.jpg new.png --steps recipe.json
   python -m restore run old.avi new.mp4 --scale 2
   python -m restore run old.mkv new.mkv --codec hevc --crf 18 --start 10 --end 12.5
+  python -m restore run frames/%05d.png new.mp4 --rate 24000/1001
 
 exit code: 0 all is done, 1 something failed, 2 wrong options, 130 stopped by Ctrl-C
 """
@@ -124,6 +127,7 @@ def parser() -> Parser:
     )
     one.add_argument("--scale", type=float, metavar="N", help="short for one upscale, N times as large, 1 to 8 (4)")
     clips = one.add_argument_group("clips")
+    clips.add_argument("--rate", metavar="N", help=f"{NUMBERED}, N of them a second: the result is one clip")
     clips.add_argument("--start", metavar="TIME", help="restore the part of a clip from here on")
     clips.add_argument("--end", metavar="TIME", help="restore the part of a clip up to here")
     clips.add_argument("--codec", choices=CODECS, help="how the pictures are encoded (h264)")
@@ -139,6 +143,12 @@ def parser() -> Parser:
     clips.add_argument(
         "--keep-aspect", action="store_true", default=None, help="keep pixels that are not square as they are"
     )
+    clips.add_argument(
+        "--cuts", metavar="TIMES", help="when new shots begin: auto, none, or times such as 12.5,1:02.04 (auto)"
+    )
+    clips.add_argument(
+        "--cut-threshold", type=float, metavar="N", help="how much a frame changes where shots do, of 255 (27)"
+    )
     one.add_argument("--report", metavar="FILE", help="write what was done, with which models and how long, as JSON")
     one.add_argument("--device", type=str.lower, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps (auto)")
     one.add_argument("--precision", choices=PRECISIONS, help="arithmetic of the networks (auto)")
@@ -149,6 +159,7 @@ def parser() -> Parser:
 
     asking = command("probe", probe, "say what a clip is: its pictures, its sound, its times, what is odd about it")
     asking.add_argument("file", metavar="FILE", help="a clip")
+    asking.add_argument("--rate", metavar="N", help=f"{NUMBERED}, N of them a second")
     asking.add_argument("--json", action="store_true", help="as JSON, with more about it")
 
     getting = command("fetch", fetch, "download models, so that they are there when they are needed")

@@ -9,6 +9,7 @@ from pathlib import Path
 import restore
 from restore.cli import OK
 from restore.cli.bars import Bars
+from restore.cli.clips import refuse_pattern, sequence_of
 from restore.cli.terminal import put
 from restore.errors import SettingsError
 from restore.progress import Progress
@@ -20,6 +21,9 @@ def probe(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
 
     if not arguments.file:
         raise SettingsError("The name of FILE is empty: give a clip.")
-    info = restore.probe(Path(arguments.file))
+    file = Path(arguments.file)
+    if arguments.rate is None:
+        refuse_pattern(file)
+    info = restore.probe(file if arguments.rate is None else sequence_of(file, arguments.rate))
     put(json.dumps(info.to_dict(), indent=2, ensure_ascii=False) if arguments.json else describe(info))
     return OK

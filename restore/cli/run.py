@@ -8,7 +8,7 @@ from pathlib import Path
 
 from restore.cli.bars import Bars
 from restore.cli.batch import run_folder
-from restore.cli.clips import clip_options
+from restore.cli.clips import clip_options, refuse_pattern, sequence_of
 from restore.cli.single import Restorer, run_file
 from restore.cli.steps import chosen_steps
 from restore.errors import SettingsError
@@ -30,4 +30,7 @@ def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
     if arguments.precision is not None:
         settings = replace(settings, precision=arguments.precision)
     restorer = Restorer(chosen_steps(arguments), settings, progress, bars, arguments.quiet, clip_options(arguments))
+    if arguments.rate is not None:
+        return run_file(restorer, source, target, report, frames=sequence_of(source, arguments.rate))
+    refuse_pattern(source)
     return (run_folder if is_folder(source) else run_file)(restorer, source, target, report)

@@ -29,9 +29,11 @@ class Restorer:
     quiet: bool
     clips: Mapping[str, Any] = field(default_factory=dict)
 
-    def restore(self, source: Path, target: Path) -> dict[str, Any]:
+    def restore(self, source: Path | restore.ImageSequence, target: Path) -> dict[str, Any]:
         """Restore one picture or clip, as the suffix of ``target`` says, and name its result on standard output; the
         report as plain values.
+
+        Raises ``SettingsError`` for numbered pictures that are to become one picture.
         """
         from restore.cli.folders import is_clip_name
 
@@ -39,8 +41,12 @@ class Restorer:
         try:
             if is_clip_name(target):
                 report = restore.restore_video(source, target, **what, **self.clips)
-            else:
+            elif isinstance(source, Path):
                 report = restore.restore_image(source, target, **what)
+            else:
+                raise SettingsError(
+                    f"Numbered pictures become a clip, and {target.name} is none: name it such as out.mp4."
+                )
         finally:
             self.bars.close()
         if not self.quiet:
@@ -54,8 +60,10 @@ class Restorer:
         return (encoding or restore.Encoding()).codec
 
 
-def run_file(restorer: Restorer, source: Path, target: Path, report: Path | None) -> int:
-    """Restore one picture or clip."""
+def run_file(
+    restorer: Restorer, source: Path, target: Path, report: Path | None, frames: restore.ImageSequence | None = None
+) -> int:
+    """Restore one picture or clip, or the ``frames`` that are at ``source``."""
     from restore.cli.folders import are_one, is_clip_name, is_folder, result_name
 
     if is_folder(target):
@@ -65,7 +73,7 @@ def run_file(restorer: Restorer, source: Path, target: Path, report: Path | None
     if not is_clip_name(target):
         refuse_for_picture(restorer.clips, target.name)
     check_report(report, (source, target))
-    write_report(report, restorer.restore(source, target))
+    write_report(report, restorer.restore(frames or source, target))
     return OK
 
 

@@ -274,6 +274,11 @@ class ClipInfo:
     metadata: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    @property
+    def has_streams(self) -> bool:
+        """Whether it is a file of streams that FFmpeg reads; an animated WebP and numbered pictures are none."""
+        return self.container not in ("webp", "sequence")
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, strings and numbers, ready for JSON; a fraction becomes "30000/1001" or "25"."""
         data: dict[str, Any] = _plain(self)

@@ -34,14 +34,12 @@ from restore.media.clips.facts import (
     SubtitleInfo,
     VideoInfo,
 )
-from restore.media.clips.rates import Pace, pace_of
+from restore.media.clips.rates import HIGHEST_RATE, Pace, pace_of
 from restore.media.clips.remarks import Claim, remarks
+from restore.media.clips.sequence import ImageSequence, probe_sequence
 from restore.media.clips.signatures import is_animated_webp, y4m_parameters
 from restore.media.clips.survey import FirstFrame, Survey, look_at_fields, survey
 from restore.settings import Settings, load_settings
-
-HIGHEST_RATE = 1000
-"""Frames per second above which a rate is a mistake of the header."""
 
 _DEFAULT_RATE = Fraction(25)
 _STEEPEST_PIXEL = 10
@@ -56,8 +54,8 @@ _WITH_ALPHA_BESIDE = {"vp8", "vp9"}
 _DOLBY_VISION_TAGS = {"dvh1", "dvhe", "dvav", "dva1", "dav1"}
 
 
-def probe(path: str | Path, settings: Settings | None = None) -> ClipInfo:
-    """Find out what the clip at ``path`` is.
+def probe(path: str | Path | ImageSequence, settings: Settings | None = None) -> ClipInfo:
+    """Find out what the clip at ``path`` is, or the one that numbered pictures make.
 
     Cheap, however long the clip: it reads at most 20,000 packets or 64 MiB of the file (``survey.MAX_PACKETS``,
     ``MAX_BYTES``) and decodes at most 30 frames or 64 million pixels from its beginning, and half as many from its
@@ -66,8 +64,10 @@ def probe(path: str | Path, settings: Settings | None = None) -> ClipInfo:
     Raises ``InputError`` for what is no clip, is encrypted, or of which no frame can be decoded, ``LimitError`` if the
     file or its picture is larger than ``settings`` (the process's own if none are given) allow.
     """
-    path = Path(path)
     settings = settings or load_settings()
+    if isinstance(path, ImageSequence):
+        return probe_sequence(path, settings)
+    path = Path(path)
     prefix = read_prefix(path, settings)
     if is_animated_webp(prefix):
         return webp.probe(path, settings)

@@ -10,6 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from numbers import Rational, Real
+
+from restore.errors import SettingsError
+
+HIGHEST_RATE = 1000
+"""Frames per second above which a rate is a mistake."""
 
 COMMON = tuple(
     Fraction(numerator, denominator)
@@ -78,3 +84,19 @@ def _is_pulldown(steps: Sequence[int]) -> bool:
     middle = (long + short) / 2
     turns = sum((earlier > middle) != (later > middle) for earlier, later in pairwise(steps))
     return turns >= 0.9 * (len(steps) - 1)
+
+
+def parse_rate(value: object) -> Fraction:
+    """Frames a second as an exact number: from a number, or text such as "25" or "30000/1001".
+
+    Raises ``SettingsError`` for anything else, and beyond ``HIGHEST_RATE``.
+    """
+    try:
+        if isinstance(value, bool) or not isinstance(value, str | Rational | Real):
+            raise ValueError
+        rate = Fraction(value.strip()) if isinstance(value, str) else Fraction(str(value))
+    except (ValueError, ZeroDivisionError) as error:
+        raise SettingsError(f"rate is {value!r}: give frames a second, such as 24, 23.976 or 24000/1001.") from error
+    if not 0 < rate <= HIGHEST_RATE:
+        raise SettingsError(f"rate is {value}: give frames a second, above 0 and at most {HIGHEST_RATE}.")
+    return rate

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from restore.errors import InputError, ResourceError, SettingsError
 from restore.frame import Frame
-from restore.media.clips import animation, webp
+from restore.media.clips import animation, sequence
 from restore.media.clips.colour import CHROMA_CENTRE, CHROMA_LEFT, ColourSpace, resolve, to_rgb
 from restore.media.clips.containers import open_clip
 from restore.media.clips.deinterlace import Deinterlacer
@@ -199,7 +199,7 @@ class ClipReader:
     def _timed(self, opened: ExitStack) -> Iterator[Picture]:
         """All pictures with their times, beginning a while before the cut where the file allows to jump there."""
         video = self.info.video
-        seekable = video.timed and self.info.container != webp.CONTAINER
+        seekable = video.timed and self.info.has_streams
         if self.start is not None and seekable and self.start - PREROLL > video.start:
             container = opened.enter_context(open_clip(self.path, self.settings))
             stream = _stream(container, video)
@@ -217,7 +217,9 @@ class ClipReader:
             container.close()
             self.counts, self._stopped_by = ReadCounts(), None
         clock = Clock(1 / video.frame_rate)
-        if self.info.container == webp.CONTAINER:
+        if self.info.container == sequence.CONTAINER:
+            decoded = sequence.decoded(self.path, video, self.settings, self.start)
+        elif not self.info.has_streams:
             decoded = self._animation()
         else:
             container = opened.enter_context(open_clip(self.path, self.settings))
