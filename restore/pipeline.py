@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from restore.errors import ResourceError, RestoreError, SettingsError
+from restore.faces.keep import CropFolder
 from restore.frame import Frame
 from restore.inference import memory
 from restore.inference.engine import Engine
@@ -105,6 +106,7 @@ def restore_image(
     progress: Progress | None = None,
     *,
     settings: Settings | None = None,
+    crops: str | Path | None = None,
     run_chain: ChainRunner = run_chain,
 ) -> Report:
     """Run a chain of stages over the image ``source`` and write the result to ``target``.
@@ -112,12 +114,15 @@ def restore_image(
     ``steps`` are settings objects or dicts, in any order, or a recipe; ``[]`` only changes the format. The format of
     ``target`` is that of its suffix. Everything that can be refused is refused before the picture is decoded, and the
     result appears under its name only when it is whole. Raises ``RestoreError`` kinds only, and what the listener of
-    ``progress`` raises; ``progress`` can stop it. ``run_chain`` may take the work on the pixels elsewhere.
+    ``progress`` raises; ``progress`` can stop it. The faces that ``Faces`` restores are kept below the folder
+    ``crops``, if there is one, as ``cropped_faces/<name>_00.png`` and ``restored_faces/<name>_00.png``. ``run_chain``
+    may take the work on the pixels elsewhere.
     """
     began = time.monotonic()
     source, target = path_of("source", source), path_of("target", target)
     settings = given("settings", settings, Settings) or load_settings()
     engine = Engine.start(settings, given("progress", progress, Progress) or Progress())
+    engine.crops = None if crops is None else CropFolder(path_of("crops", crops), source.stem)
     stages = parse_steps(steps)
 
     info = probe_image(source, settings)

@@ -28,6 +28,9 @@ LARGEST_GROWTH = 1.6
 LARGEST_SHIFT = 0.08
 """How far smoothing may move a landmark, in spreads: trembling is smaller than that, what moves farther is movement."""
 
+SHARP = 0.1
+"""Frames of which next to nothing but the nearest counts: no smoothing, but a place between two sightings."""
+
 FADE = 3
 """Frames over which a face comes in that appears in the middle of a shot, and goes out: a sudden change would flash."""
 
@@ -138,7 +141,7 @@ class Tracker:
         # As many frames on either side, or a face that moves faster and faster would lag behind.
         times = np.array([time for time in sorted(track.seen) if abs(time - frame) <= self.reach])
         points = np.stack([track.seen[int(time)] for time in times])
-        plain = _line(times, points, frame, width=0.5)
+        plain = _line(times, points, frame, width=SHARP)
         if self.smoothing == 0 or len(times) < 3:
             return plain
         smooth = _line(times, points, frame, width=max(0.5, self.smoothing * self.reach / 2))
