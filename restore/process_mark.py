@@ -33,7 +33,7 @@ def is_left_behind(folder: Path) -> bool:
         if mark["host"] != socket.gethostname():
             return False
         # The number may have been given to another process meanwhile.
-        return psutil.Process(mark["pid"]).create_time() != mark["began"]
+        return bool(psutil.Process(mark["pid"]).create_time() != mark["began"])
     except psutil.NoSuchProcess:
         return True
     except (OSError, KeyError, TypeError, ValueError, psutil.Error):

@@ -153,9 +153,11 @@ def test_what_no_browser_plays_gets_previews_and_the_part_that_was_asked_for(vis
     give_clip(page, source)
     expect(page.locator("#clip-facts")).to_contain_text("ProRes · 10 bits", use_inner_text=True)
     with_what_is_at_hand(page)
+    expect(page.locator("#clip-foreseen")).to_contain_text("H.264 is written with 10")  # before the run
     unfold(page, "clip-advanced")
     choose(page, "Codec", "FFV1")
     expect(page.locator("#clip-crf")).to_be_hidden()
+    expect(page.locator("#clip-foreseen")).to_be_hidden()
     page.get_by_label("From").fill("0.2")
     page.locator("#clip-run").click()
     finished(page)
@@ -235,6 +237,11 @@ def test_cards_set_the_size_and_the_quality_follows_the_codec(visit: Visit) -> N
     size.click()
     page.get_by_role("option", name="4K").click()
     expect(page.get_by_role("radio", name="4K")).to_be_checked()
+    chosen = page.locator("#clip-size input:checked")
+    page.mouse.move(0, 0)
+    colour = chosen.evaluate("one => getComputedStyle(one).backgroundColor")
+    chosen.hover()
+    expect(chosen).to_have_css("background-color", colour)  # not that of one that is not chosen
     crf = page.locator("#clip-crf input[type=number]")
     expect(crf).to_have_value("17")
     choose(page, "Codec", "AV1")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from html import escape
 from pathlib import PurePath
 from typing import Any
 
+from restore.clip_plan import ClipPlan
 from restore.media.clips.describe import clock
 from restore.media.clips.facts import AudioInfo, ClipInfo, SubtitleInfo, VideoInfo
 from restore.settings import GIBI, MEBI, MINUTE, Settings
@@ -18,6 +19,7 @@ from restore.ui.texts import both
 CODECS = {
     "aac": "AAC",
     "ac3": "AC-3",
+    "ass": "ASS",
     "av1": "AV1",
     "dnxhd": "DNxHD",
     "dvvideo": "DV",
@@ -26,9 +28,11 @@ CODECS = {
     "flac": "FLAC",
     "h263": "H.263",
     "h264": "H.264",
+    "hdmv_pgs_subtitle": "PGS",
     "hevc": "HEVC",
     "mjpeg": "Motion JPEG",
     "mp2": "MP2",
+    "mov_text": "MPEG-4 Timed Text",
     "mp3": "MP3",
     "mpeg1video": "MPEG-1",
     "mpeg2video": "MPEG-2",
@@ -36,11 +40,13 @@ CODECS = {
     "opus": "Opus",
     "prores": "ProRes",
     "rawvideo": "RGB/YUV",
+    "subrip": "SRT",
     "theora": "Theora",
     "vc1": "VC-1",
     "vorbis": "Vorbis",
     "vp8": "VP8",
     "vp9": "VP9",
+    "webvtt": "WebVTT",
 }
 
 FORMATS = ("MP4", "MOV", "MKV", "WebM", "AVI", "MPEG", "TS", "FLV", "OGV", "3GP", "MXF", "DV", "GIF")
@@ -81,8 +87,18 @@ def card(info: ClipInfo) -> str:
     suffix = PurePath(info.name).suffix[1:].upper() or info.container
     rows.append((both("clip_row.file"), f"{escape(suffix)} · {markup.file_size(info.size)}"))
     if info.warnings:
-        rows.append((both("clip_row.warnings"), markup.listed(markup.english(each) for each in info.warnings)))
+        rows.append(_warnings(info.warnings))
     return markup.facts_table(rows)
+
+
+def foreseen(plan: ClipPlan) -> str:
+    """What is to be known of the result before the work begins; empty if there is nothing."""
+    warnings = plan.encoder.warnings
+    return markup.facts_table([_warnings(warnings)]) if warnings else ""
+
+
+def _warnings(sentences: Sequence[str]) -> markup.Row:
+    return both("clip_row.warnings"), markup.listed(markup.english(each) for each in sentences)
 
 
 def _picture(video: VideoInfo) -> str:
@@ -120,7 +136,7 @@ def _sound(stream: AudioInfo) -> str:
 
 
 def _subtitles(stream: SubtitleInfo) -> str:
-    return escape(", ".join([stream.codec, *_naming(stream)]))
+    return escape(", ".join([_codec(stream.codec), *_naming(stream)]))
 
 
 def _naming(stream: AudioInfo | SubtitleInfo) -> list[str]:

@@ -71,6 +71,11 @@ class ClipComponents:
         """What ``read`` takes the values of, in its order."""
         return [self._codec, self._crf, self._container, self._deinterlace, self._square, self._start, self._end]
 
+    @property
+    def encoding(self) -> list[Component]:
+        """Those of them that decide what the result can hold."""
+        return [self._codec, self._container]
+
     def read(
         self, codec: Any, crf: Any, container: Any, deinterlace: Any, square: Any, start: Any, end: Any
     ) -> ClipOptions:

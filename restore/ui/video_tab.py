@@ -151,6 +151,7 @@ def build_video_tab(
             example = examples.clip_row("clip-examples")
             options = UpscaleOptions(settings, CLIP_WORDS, "clip-")
             options.size_cards()
+            foreseen = gr.HTML(visible=False, elem_id="clip-foreseen")
             with gr.Row():
                 run = gr.Button(
                     label("run"),
@@ -202,6 +203,13 @@ def build_video_tab(
         stages = [work.chosen.stage]
         return plan_clip(info, work.source, store.root / work.name, stages, work.options, work.chosen.settings)
 
+    def foresee(*values: Any) -> Update:
+        try:
+            words = "" if values[0] is None else clip_card.foreseen(plan(read(*values)))
+        except RestoreError:  # which is said below the upload, or when the work is asked for
+            words = ""
+        return {foreseen: gr.HTML(value=words, visible=bool(words))}
+
     def begin(*values: Any) -> tuple[Function, str]:
         work = read(*values)
         plan(work)
@@ -217,6 +225,15 @@ def build_video_tab(
         show_upload,
         upload,
         [shown, facts, *frame.of_clip],
+        preprocess=False,
+        concurrency_limit=PREVIEWS_AT_ONCE,
+        **QUIET,
+    )
+    gr.on(
+        [upload.change, *(each.input for each in clip.encoding)],  # type: ignore[attr-defined]
+        foresee,
+        asked,
+        foreseen,
         preprocess=False,
         concurrency_limit=PREVIEWS_AT_ONCE,
         **QUIET,
