@@ -105,7 +105,13 @@ def _looked_at(network: nn.Module, batch: Tensor, longest: int) -> list[list[Fac
     back = np.array([width / small.shape[3], height / small.shape[2]])
     step = max(1, BATCH_PIXELS // (small.shape[2] * small.shape[3]))
     found = [faces for part in torch.split(small, step) for faces in find(network, part)]
-    return [[Face(face.box * np.tile(back, 2), face.landmarks * back, face.score) for face in faces] for faces in found]
+    return [[_moved(face, back) for face in faces] for faces in found]
+
+
+def _moved(face: Face, factor: NDArray[np.float64]) -> Face:
+    """``face`` in a picture ``factor`` (x, y) times as large. Whole numbers are the centres of pixels in both."""
+    box, landmarks = ((points.reshape(-1, 2) + 0.5) * factor - 0.5 for points in (face.box, face.landmarks))
+    return Face(box.ravel(), landmarks, face.score)
 
 
 def resize(batch: Tensor, longest: int) -> Tensor:
