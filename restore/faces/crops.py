@@ -48,6 +48,6 @@ class CropRestorer:
         if self.parser is None:
             masks = plain_mask().expand(len(crops), -1, -1)
         else:
-            with opened(self.parser, self.engine) as network:
+            with opened(self.parser, self.engine, self.precision) as network:
                 masks = parse.mask(network, restored)
         return match_tone(restored, crops, masks), masks

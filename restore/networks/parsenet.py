@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -75,6 +76,11 @@ class ParseNet(nn.Module):
         """``(N, 3, H, W)`` RGB in [-1, 1], sides multiples of 16, to ``(N, 19, H, W)``: a logit for each class."""
         features = self.encoder(x)
         return cast(Tensor, self.out_mask_conv(self.decoder(features + self.body(features))))
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Run all but the layer that tells the classes in ``dtype``."""
+        for part in (self.encoder, self.body, self.decoder):
+            part.to(dtype)
 
 
 build = ParseNet

@@ -31,11 +31,14 @@ PARSER = "parsenet"
 ASSUMED_FACES = 8
 """Faces that a frame is assumed to have, where the time for them has to be named before anybody has looked."""
 
-MACS_PER_FACE = 3e11
-"""Multiply-accumulate operations for a face: the largest of the networks that restore, and the one that parts."""
+MACS_PER_FACE = {"gfpgan": 2e11, "restoreformer": 3.5e11, "codeformer": 4.1e11}
+"""Multiply-accumulate operations for a face, by the kind of network that restores it."""
 
-MACS_OF_DETECTION = 1.5e11
-"""The same to look for faces in a frame."""
+MACS_OF_PARSING = 2.4e11
+"""The same to tell what of a crop is face."""
+
+MACS_OF_DETECTION = 2.5e11
+"""The same to look for faces in a frame of any size, with the larger of the detectors."""
 
 LARGEST_MIN_SIZE = 4096
 
@@ -102,9 +105,11 @@ class Faces:
         self.output_size(width, height)
         if self.strength == 0:
             return Work(0, 0)
+        names = RESTORERS if self.model == AUTO else (self.model,)
+        macs = max(MACS_PER_FACE[catalog.checkpoint(name).network] for name in names)
         if self.aligned:
-            return Work(MACS_PER_FACE, SIDE * SIDE)
-        return Work(ASSUMED_FACES * MACS_PER_FACE + MACS_OF_DETECTION, ASSUMED_FACES * SIDE * SIDE)
+            return Work(macs, SIDE * SIDE)
+        return Work(ASSUMED_FACES * (macs + MACS_OF_PARSING) + MACS_OF_DETECTION, ASSUMED_FACES * SIDE * SIDE)
 
     def open(self, engine: Engine) -> OpenFaces:
         return OpenFaces(self, engine)
