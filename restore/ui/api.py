@@ -31,7 +31,7 @@ from restore.media.clips.reader import Deinterlace
 from restore.media.images import OUTPUT_SUFFIXES, probe_image
 from restore.progress import FRAMES, Progress
 from restore.settings import Settings
-from restore.stages import Stage, Upscale, parse_steps
+from restore.stages import Faces, Stage, Upscale, parse_steps
 from restore.ui.errors import to_api_error
 from restore.ui.gate import cancellable
 from restore.ui.uploads import clip_result_name, result_name, uploaded
@@ -76,6 +76,9 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         material: Material = "photo",
         format: Format = "same",
         steps: list[dict[str, Any]] | dict[str, Any] | None = None,
+        faces: str | None = None,
+        face_fidelity: float = 0.5,
+        face_strength: float = 1.0,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Restore and enlarge one picture. The answer is the file of the result and a report.
 
@@ -94,7 +97,10 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             strength: from 0 (only enlarge) to 1 (the model alone)
             material: what "auto" chooses for; with "faithful" a model that invents nothing
             format: what the result is saved as; "same" keeps the format of the picture, or takes PNG for HEIC and GIF
-            steps: a whole chain of stages, or a recipe, in place of all the settings but the format
+            steps: a whole chain of stages, or a recipe, in place of all the other settings but the format
+            faces: the name of a model that restores faces, or "auto"; null leaves faces to the other model
+            face_fidelity: for "codeformer", from 0 (draw what it knows of faces) to 1 (keep to what it sees)
+            face_strength: from 0 (faces as they were) to 1 (as the model makes them)
 
         Returns:
             The picture in full quality.
@@ -109,9 +115,10 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                 "strength": strength,
                 "material": material,
             }
+            face = {"model": faces, "fidelity": face_fidelity, "strength": face_strength}
 
             def begin() -> Job:
-                chain = _chain(own, steps)
+                chain = _chain(own, face, steps)
                 source = uploaded(image)
                 name = result_name(source, probe_image(source, settings).format, format)
                 return store.begin(partial(_restore, source, name, chain, settings, executor), title=name)
@@ -138,11 +145,14 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         start: float | str | None = None,
         end: float | str | None = None,
         steps: list[dict[str, Any]] | dict[str, Any] | None = None,
+        faces: str | None = None,
+        face_fidelity: float = 0.5,
+        face_strength: float = 1.0,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Restore and enlarge one clip, with all its sound, subtitles and times. The answer is the file and a report.
 
-        The settings up to the material, and steps, are those of /restore_image. As there, the id of the job comes first
-        and once: {"job": "..."}.
+        The settings up to the material, steps, and those of faces are as for /restore_image. As there, the id of the
+        job comes first and once: {"job": "..."}.
 
         Parameters:
             video: an uploaded clip (MP4, MOV, MKV, WebM, AVI, MPEG, FLV, MXF, GIF and more)
@@ -159,7 +169,10 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             square_pixels: whether a clip with narrow or wide pixels becomes as it is shown
             start: where to begin, in seconds from the beginning, or as "1:02:03.5"; null for the beginning
             end: where to end, likewise; null for the end
-            steps: a whole chain of stages, or a recipe, in place of the settings from the model to the material
+            steps: a whole chain of stages, or a recipe, in place of the settings up to the material and those of faces
+            faces: the name of a model that restores faces, or "auto"; null leaves faces to the other model
+            face_fidelity: for "codeformer", from 0 (draw what it knows of faces) to 1 (keep to what it sees)
+            face_strength: from 0 (faces as they were) to 1 (as the model makes them)
 
         Returns:
             The clip.
@@ -174,11 +187,12 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                 "strength": strength,
                 "material": material,
             }
+            face = {"model": faces, "fidelity": face_fidelity, "strength": face_strength}
 
             def begin() -> Job:
                 if not executor.takes_clips:
                     raise LimitError(NO_CLIPS)
-                chain = _chain(own, steps, VIDEO_SCALE)
+                chain = _chain(own, face, steps, VIDEO_SCALE)
                 options = ClipOptions(start, end, Encoding(codec, crf, container=container), deinterlace, square_pixels)
                 source = uploaded(video, "clip")
                 name = clip_result_name(source, options.encoding)
@@ -299,15 +313,22 @@ def _give_result_type(function: Callable[..., Any], result: Any) -> None:
     function.__signature__ = signature  # type: ignore[attr-defined]  # which inspect.signature prefers
 
 
-def _chain(own: Mapping[str, Any], steps: object, scale: float = Upscale.scale) -> tuple[Stage, ...]:
+def _chain(
+    own: Mapping[str, Any], face: Mapping[str, Any], steps: object, scale: float = Upscale.scale
+) -> tuple[Stage, ...]:
     """The stages that a caller asked for, in one way or the other; raises ``SettingsError``.
 
-    ``scale`` is that of those who give none.
+    ``face`` are the settings for faces, which are left alone where its model is ``None``. ``scale`` is that of those
+    who give none.
     """
     if steps is None:
-        return (Upscale(**own),)
-    defaults = {field.name: field.default for field in fields(Upscale)} | {"scale": scale}
-    if mixed := [name for name, value in own.items() if value != defaults[name]]:
+        return (Upscale(**own),) if face["model"] is None else (Upscale(**own), Faces(**face))
+    usual = {field.name: field.default for field in fields(Upscale)} | {"scale": scale}
+    mixed = [name for name, value in own.items() if value != usual[name]]
+    usual_face = {field.name: field.default for field in fields(Faces)} | {"model": None}
+    names = {"model": "faces", "fidelity": "face_fidelity", "strength": "face_strength"}
+    mixed += [names[name] for name, value in face.items() if value != usual_face[name]]
+    if mixed:
         raise SettingsError(f"Give either steps or {', '.join(mixed)}: in a chain, every step has settings of its own.")
     return parse_steps(steps)  # type: ignore[arg-type]  # anything may come; it says itself what is wrong
 

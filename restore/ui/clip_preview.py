@@ -115,6 +115,11 @@ def write_frame(plan: ClipPlan, folder: Path, progress: Progress, executor: Exec
     return ShownFrame(pair, plan.since_beginning(frame.pts), tuple(engine.warnings))
 
 
+def first_frame(plan: ClipPlan, settings: Settings) -> PIL.Image.Image:
+    """The first frame of the part that ``plan`` names, as the first stage gets it; raises ``RestoreError`` kinds."""
+    return flat(_to_picture(prepared(next(plan.reader(settings).frames()), plan)))
+
+
 def poster(path: Path, info: ClipInfo, settings: Settings) -> str:
     """``picture_of`` as an address that holds it."""
     return as_url(fit(picture_of(path, info, settings), UPLOAD_SIDE))

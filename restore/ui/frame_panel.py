@@ -45,7 +45,7 @@ class FramePanel:
     def __init__(self) -> None:
         with gr.Accordion(label("frame"), open=False, elem_id="frame") as self._accordion:
             gr.HTML(markup.note(both("frame_info")))
-            self._time = gr.Slider(0, 1, 0, step=0.01, label=label("frame_time"), elem_id="frame-time")
+            self.time = gr.Slider(0, 1, 0, step=0.01, label=label("frame_time"), elem_id="frame-time")
             with gr.Row():
                 self._run = gr.Button(
                     label("frame_run"),
@@ -69,13 +69,13 @@ class FramePanel:
     @property
     def of_clip(self) -> list[Component]:
         """What ``clip`` changes."""
-        return [self._time]
+        return [self.time]
 
     def clip(self, info: ClipInfo | None) -> Update:
         """Let the frame be chosen in this clip; first one near its beginning."""
         seconds = 0.0 if info is None or info.video.duration is None else float(info.video.duration)
         last = 0.0 if info is None else max(0.0, seconds - float(1 / info.video.frame_rate))
-        return {self._time: gr.Slider(value=min(1.0, round(last / 2, 2)), maximum=max(0.01, round(last, 2)))}
+        return {self.time: gr.Slider(value=min(1.0, round(last / 2, 2)), maximum=max(0.01, round(last, 2)))}
 
     def standing(self, html: str) -> Update:
         # Opened, because the page may come to a job that was begun before it was loaded.
@@ -118,7 +118,7 @@ class FramePanel:
             self._run,
             self._stop,
             begin,
-            [self._time, *inputs],
+            [self.time, *inputs],
             parameter="frame",
             concurrency_limit=concurrency_limit,
         )

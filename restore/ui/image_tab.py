@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import PIL.Image
 
 import restore
 from restore.errors import RestoreError
@@ -16,10 +17,12 @@ from restore.jobs import Function, JobStore
 from restore.media.images import check_output_pixels, probe_image
 from restore.progress import Progress
 from restore.settings import Settings
+from restore.stages import Stage
 from restore.ui import examples, markup, preview
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.errors import to_gradio_error
-from restore.ui.options import Chosen, UpscaleOptions
+from restore.ui.face_panel import FacePanel
+from restore.ui.options import UpscaleOptions
 from restore.ui.results import ResultPanel, result_values, shown_pair
 from restore.ui.texts import both, label
 from restore.ui.tryout_panel import TryoutPanel
@@ -43,14 +46,17 @@ PREVIEW_STYLES = """
 
 
 def restore_upload(
-    source: Path, name: str, chosen: Chosen, executor: Executor, progress: Progress, folder: Path
+    source: Path,
+    name: str,
+    stages: Sequence[Stage],
+    settings: Settings,
+    executor: Executor,
+    progress: Progress,
+    folder: Path,
 ) -> dict[str, Any]:
     """The work of a job: restore ``source`` into ``folder / name``, with pictures to show and the report beside it."""
     target = folder / name
-    settings = chosen.settings
-    report = restore.restore_image(
-        source, target, [chosen.stage], progress, settings=settings, run_chain=executor.run_chain
-    )
+    report = restore.restore_image(source, target, stages, progress, settings=settings, run_chain=executor.run_chain)
     progress.check()
     pair = preview.write_pair(source, target, folder, settings)
     progress.check()
@@ -79,6 +85,7 @@ def build_image_tab(
             example = examples.picture_row("examples")
             options = UpscaleOptions(settings)
             options.size_by_hand()
+            faces = FacePanel(settings)
             with gr.Row():
                 run = gr.Button(
                     label("run"), variant="primary", scale=2, min_width=120, elem_id="run", elem_classes="restore-once"
@@ -98,7 +105,7 @@ def build_image_tab(
 
     def show_upload(file: Mapping[str, Any] | None) -> Update:
         if file is None:
-            return {shown: gr.HTML(visible=False), facts: nothing_yet, **tryout.no_picture()}
+            return {shown: gr.HTML(visible=False), facts: nothing_yet, **tryout.no_picture(), **faces.forget()}
         try:
             path = uploaded(file)
             info = probe_image(path, settings)
@@ -106,13 +113,14 @@ def build_image_tab(
         except RestoreError as error:
             # Below the file, where it stays until another one is chosen; Run says it again.
             failure = markup.failure(to_gradio_error(error))
-            return {shown: gr.HTML(visible=False), facts: failure, **tryout.no_picture()}
+            return {shown: gr.HTML(visible=False), facts: failure, **tryout.no_picture(), **faces.forget()}
         except Exception as error:
             raise to_gradio_error(error) from None
         return {
             shown: gr.HTML(value=upload_preview(address, both("upload_preview"), "upload-preview"), visible=True),
             facts: markup.facts(info, path.stat().st_size),
             **tryout.picture(address, info.width, info.height),
+            **faces.forget(),
         }
 
     def load_example(event: gr.SelectData) -> Update:
@@ -123,21 +131,29 @@ def build_image_tab(
         """Refuse at once what can be refused, not after a wait for others."""
         source = given_upload(file, both("no_picture"))
         info = probe_image(source, settings)
-        chosen = options.read(*values)
+        own = len(options.inputs)
+        chosen, face = options.read(*values[:own]), faces.options.read(*values[own:])
         check_output_pixels(*chosen.stage.output_size(info.width, info.height), settings)
         name = result_name(source, info.format, saved_as)
-        return partial(restore_upload, source, name, chosen, executor), name
+        stages: list[Stage] = [chosen.stage] if face is None else [chosen.stage, face]
+        return partial(restore_upload, source, name, stages, chosen.settings, executor), name
+
+    def look(file: Mapping[str, Any] | None) -> tuple[Callable[[], PIL.Image.Image], str]:
+        source = given_upload(file, both("no_picture"))
+        probe_image(source, settings)
+        return partial(preview.load, source, settings), source.name
 
     upload.change(
         show_upload,
         upload,
-        [shown, facts, *tryout.of_picture],
+        [shown, facts, *tryout.of_picture, *faces.of_upload],
         preprocess=False,
         concurrency_limit=PREVIEWS_AT_ONCE,
         **QUIET,
     )
     example.select(load_example, None, [upload, options.preset, *options.governed], queue=False, **QUIET)
     options.connect(page)
+    faces.connect(page, store, look, [upload], concurrency_limit)
     attach(
         page,
         store,
@@ -145,7 +161,7 @@ def build_image_tab(
         run,
         stop,
         begin,
-        [upload, saved_as, *options.inputs],
+        [upload, saved_as, *options.inputs, *faces.options.inputs],
         parameter="job",
         concurrency_limit=concurrency_limit,
     )

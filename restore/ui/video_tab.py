@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import PIL.Image
 from gradio.components import Component
 
 import restore
@@ -20,15 +22,25 @@ from restore.jobs import Function, JobStore
 from restore.media.clips.probe import probe
 from restore.progress import Progress
 from restore.settings import Settings
+from restore.stages import Stage
 from restore.ui import clip_card, examples, markup
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.clip_options import ClipComponents
-from restore.ui.clip_preview import PREVIEW, PREVIEW_OF_SOURCE, plays_in_browsers, poster, unlimited, write_player
+from restore.ui.clip_preview import (
+    PREVIEW,
+    PREVIEW_OF_SOURCE,
+    first_frame,
+    plays_in_browsers,
+    poster,
+    unlimited,
+    write_player,
+)
 from restore.ui.clip_results import ClipPanel, options_values
 from restore.ui.errors import to_gradio_error
+from restore.ui.face_panel import FacePanel
 from restore.ui.frame_panel import FramePanel
 from restore.ui.image_tab import PREVIEW_STYLES, PREVIEWS_AT_ONCE, upload_preview
-from restore.ui.options import CLIP_WORDS, Chosen, UpscaleOptions
+from restore.ui.options import CLIP_WORDS, UpscaleOptions
 from restore.ui.results import result_values
 from restore.ui.texts import both, label
 from restore.ui.uploads import clip_result_name, given_upload, name_among_uploads, uploaded
@@ -76,17 +88,18 @@ class ClipWork:
 
     source: Path
     name: str
-    chosen: Chosen
+    stages: Sequence[Stage]
+    settings: Settings
     options: ClipOptions
 
 
 def restore_upload(work: ClipWork, progress: Progress, folder: Path) -> dict[str, Any]:
     """The work of a job: restore a clip, with what browsers play of source and result and the report beside it."""
-    source, target, settings, options = work.source, folder / work.name, work.chosen.settings, work.options
+    source, target, settings, options = work.source, folder / work.name, work.settings, work.options
     report = restore.restore_video(
         source,
         target,
-        [work.chosen.stage],
+        work.stages,
         options.start,
         options.end,
         progress,
@@ -151,6 +164,7 @@ def build_video_tab(
             example = examples.clip_row("clip-examples")
             options = UpscaleOptions(settings, CLIP_WORDS, "clip-")
             options.size_cards()
+            faces = FacePanel(settings, "clip-", moving=True)
             foreseen = gr.HTML(visible=False, elem_id="clip-foreseen")
             with gr.Row():
                 run = gr.Button(
@@ -168,11 +182,11 @@ def build_video_tab(
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
             panel = ClipPanel(settings)
     frame = FramePanel()
-    asked: list[Component] = [upload, *clip.inputs, *options.inputs]
+    asked: list[Component] = [upload, *clip.inputs, *options.inputs, *faces.options.inputs]
 
     def show_upload(file: Mapping[str, Any] | None) -> Update:
         if file is None:
-            return {shown: gr.HTML(visible=False), facts: nothing_yet, **frame.clip(None)}
+            return {shown: gr.HTML(visible=False), facts: nothing_yet, **frame.clip(None), **faces.forget()}
         try:
             path = uploaded(file)
             info = probe(path, settings)
@@ -180,11 +194,16 @@ def build_video_tab(
         except RestoreError as error:
             # Below the file, where it stays until another one is chosen; Run says it again.
             failure = markup.failure(to_gradio_error(error))
-            return {shown: gr.HTML(visible=False), facts: failure, **frame.clip(None)}
+            return {shown: gr.HTML(visible=False), facts: failure, **frame.clip(None), **faces.forget()}
         except Exception as error:
             raise to_gradio_error(error) from None
         preview = upload_preview(address, both("clip_preview"), "clip-upload-preview")
-        return {shown: gr.HTML(value=preview, visible=True), facts: clip_card.card(info), **frame.clip(info)}
+        return {
+            shown: gr.HTML(value=preview, visible=True),
+            facts: clip_card.card(info),
+            **frame.clip(info),
+            **faces.forget(),
+        }
 
     def load_example(event: gr.SelectData) -> Update:
         name = str(event.value)
@@ -193,15 +212,17 @@ def build_video_tab(
 
     def read(file: Mapping[str, Any] | None, *values: Any) -> ClipWork:
         source = given_upload(file, both("no_clip"))
-        own = len(clip.inputs)
-        choice = clip.read(*values[:own])
-        return ClipWork(source, clip_result_name(source, choice.encoding), options.read(*values[own:]), choice)
+        parts = iter(values)
+        choice = clip.read(*islice(parts, len(clip.inputs)))
+        chosen = options.read(*islice(parts, len(options.inputs)))
+        face = faces.options.read(*parts)
+        stages: list[Stage] = [chosen.stage] if face is None else [chosen.stage, face]
+        return ClipWork(source, clip_result_name(source, choice.encoding), stages, chosen.settings, choice)
 
     def plan(work: ClipWork) -> ClipPlan:
         """What is going to be done; refuses at once what can be refused, not after a wait for others."""
         info = probe(work.source, settings)
-        stages = [work.chosen.stage]
-        return plan_clip(info, work.source, store.root / work.name, stages, work.options, work.chosen.settings)
+        return plan_clip(info, work.source, store.root / work.name, work.stages, work.options, work.settings)
 
     def foresee(*values: Any) -> Update:
         try:
@@ -219,12 +240,16 @@ def build_video_tab(
         work = read(*values)
         # A moment of the clip, however long all of it is.
         part = replace(work.options, start=time, end=time + FRAME_SECONDS)
-        return plan(replace(work, options=part)), work.chosen.settings
+        return plan(replace(work, options=part)), work.settings
+
+    def look(time: Any, *values: Any) -> tuple[Callable[[], PIL.Image.Image], str]:
+        clip_of_frame, chosen = plan_frame(time, *values)
+        return partial(first_frame, clip_of_frame, chosen), clip_of_frame.source.name
 
     upload.change(
         show_upload,
         upload,
-        [shown, facts, *frame.of_clip],
+        [shown, facts, *frame.of_clip, *faces.of_upload],
         preprocess=False,
         concurrency_limit=PREVIEWS_AT_ONCE,
         **QUIET,
@@ -255,3 +280,4 @@ def build_video_tab(
     )
     panel.connect(page, store, identity, settings, concurrency_limit)
     frame.connect(page, store, executor, plan_frame, asked, concurrency_limit)
+    faces.connect(page, store, look, [frame.time, *asked], concurrency_limit)
