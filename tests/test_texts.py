@@ -45,7 +45,7 @@ FAMILIES: dict[str, Set[str]] = {
     "model_state": {state.name.lower() for state in ModelState},
     "device_kind": DEVICES,
     "memory_of": DEVICES,
-    "origin": {"built-in", "hub", "url", "local"},
+    "origin": {"built-in", "mirror", "hub", "url", "local"},
     "gradio": set(language.CONTROLS),
     "kept_of": {"alpha", "exif", "icc_profile", "resolution"},
 }
