@@ -157,7 +157,9 @@ class ColourDecoder(nn.Module):
             project(level).flatten(2).transpose(1, 2) + self.level_embed.weight[index]
             for index, (project, level) in enumerate(zip(self.input_proj, levels, strict=True))
         ]
-        places = [positions(level.shape[2], level.shape[3], level) for level in levels]
+        places = [
+            positions(level.shape[2], level.shape[3], picture) for level, picture in zip(levels, pictures, strict=True)
+        ]
         count = levels[0].shape[0]
         found = self.query_feat.weight.expand(count, -1, -1)
         asking = self.query_embed.weight.expand(count, -1, -1)
@@ -175,7 +177,8 @@ class ColourDecoder(nn.Module):
 
     def forward(self, levels: list[Tensor], painted: Tensor) -> Tensor:
         """How much each colour suits each place, ``(N, queries, H, W)``."""
-        return torch.einsum("nqc,nchw->nqhw", self.colours(levels), painted)
+        colours = self.colours(levels)
+        return torch.einsum("nqc,nchw->nqhw", colours, painted.to(colours.dtype))
 
 
 class Decoder(nn.Module):
@@ -229,6 +232,11 @@ class DDColor(nn.Module):
         maps = self.decoder(self.encoder(normalised))
         result: Tensor = self.refine_net(torch.cat((maps, normalised), dim=1))
         return result
+
+    def lower(self, dtype: torch.dtype) -> None:
+        """Run what works on pictures in ``dtype``; the colours, of which there are few, stay in float32."""
+        for part in (self.encoder, self.decoder.layers, self.decoder.last_shuf):
+            part.to(dtype)
 
 
 build = DDColor

@@ -181,5 +181,11 @@ class DeepRemaster(nn.Module):
         chroma: Tensor = self.modelC(repaired, references)
         return repaired, chroma
 
+    def lower(self, dtype: torch.dtype) -> None:
+        """Run everything but the last convolution of each network in ``dtype``."""
+        self.to(dtype)
+        self.modelR.layers[-1].float()
+        self.modelC.up4[-1].float()
+
 
 build = DeepRemaster

@@ -175,6 +175,11 @@ class DeOldify(nn.Module):
         """``(N, 3, H, W)`` RGB, normalised as for ImageNet, to as much in (-3, 3); sides are multiples of 16."""
         return torch.sigmoid(self.logits(x)) * (2 * RANGE) - RANGE
 
+    def lower(self, dtype: torch.dtype) -> None:
+        """Run everything but the last convolution in ``dtype``."""
+        self.layers.to(dtype)
+        self.layers[11].float()
+
 
 build = DeOldify
 
