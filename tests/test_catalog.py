@@ -96,7 +96,7 @@ def test_a_download_has_a_home_a_checksum_and_a_size() -> None:
         if entry.package_file is None:
             assert entry.repo or entry.url, entry.name
             assert (entry.sha256 == "") == (entry.name in UNVERIFIED), entry.name
-            assert entry.download_bytes or entry.name == "basicvsr-pp-ntire", entry.name
+            assert entry.download_bytes, entry.name
             assert not (entry.size and entry.size_estimate), entry.name
             addresses += [address for address in (entry.url, *entry.mirrors) if address]
             # A hash of which only the beginning is known tells a damaged file, so it must come from its own publisher.

@@ -530,7 +530,7 @@ def test_the_table_of_models(assorted: Path, capsys: pytest.CaptureFixture[str])
         ["NAME", "STAGES", "SCALE", "STATE", "LICENCE"],
         ["built-in", "upscale", "x4", "built in", "Apache-2.0"],
         ["RealESRGAN_x2plus", "upscale", "x2", "download of 67.1 MB", "CC-BY-NC-4.0 (non-commercial)"],
-        ["mine", "upscale", "-", "on disk, not the published file", "MIT"],
+        ["mine", "upscale", "-", "on disk, not verified", "MIT"],
         ["unreadable", "upscale", "-", "damaged", "MIT"],
         ["whole", "upscale", "-", "on disk, its partner a download of 3.2 MB", "MIT"],
     ]
@@ -571,6 +571,15 @@ def test_fetch_brings_a_model_with_its_companion(shop: Mapping[str, bytes], caps
     out, err = capsys.readouterr()
     assert [Path(line).read_bytes() for line in out.splitlines()] == [shop["first"], shop["partner"]]
     assert err == "restore: first must not be used commercially (MIT).\n"
+
+
+def test_fetch_says_which_file_nobody_can_verify(
+    shop: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = replace(catalog.checkpoint("partner"), sha256="")
+    monkeypatch.setattr(catalog, "checkpoints", lambda: {"partner": entry})
+    assert main(["fetch", "partner"]) == 0
+    assert "partner is not verified as the published file: nobody has published its sha256." in capsys.readouterr().err
 
 
 def test_a_download_shows_its_bytes_on_a_terminal(shop: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,7 @@ def test_a_report_says_what_to_be_careful_about() -> None:
     table = Reader(markup.report(data), "en").rows
     assert [
         "Model",
-        "Built-in (x4) comes with the program CC-BY-NC-4.0 non-commercial use only not the published file",
+        "Built-in (x4) comes with the program CC-BY-NC-4.0 non-commercial use only not verified",
     ] in table
     assert ["Model", "None: the picture was only resampled"] in table
     assert ["Device", "Graphics card · bfloat16"] in table
@@ -236,7 +236,7 @@ def test_what_is_at_hand_tells_every_state() -> None:
     assert table["Precision"] == "bfloat16"
     assert table["Built-in (x4)"].startswith("built in ")
     assert table["Real-ESRGAN general v3 first choice for photos"].startswith("needs 9.8 MB ")
-    assert table["Real-ESRNet x4plus"].startswith("on disk not the published file ")
+    assert table["Real-ESRNet x4plus"].startswith("on disk not verified ")
     assert table["Real-ESRGAN x4plus"].startswith("on disk 4.9 MB more for all its settings Photos")
     assert table["Real-ESRGAN anime video v3"].startswith("its file is damagedIts file is damaged. ")
     assert table["Real-ESRGAN anime video v3"].endswith("CC-BY-NC-4.0 non-commercial use only")

@@ -34,6 +34,9 @@ def fetch(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
             bars.close()
         if not arguments.quiet:
             put(str(found.path))
+            if not found.use.verified:
+                why = "it is another" if entry.sha256 else "nobody has published its sha256"
+                say(f"{entry.name} is not verified as the published file: {why}.")
             if not entry.commercial:
                 say(f"{entry.name} must not be used commercially ({entry.licence}).")
     for failure in failures:

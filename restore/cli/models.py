@@ -52,7 +52,7 @@ def state(model: ModelFacts) -> str:
     size = "" if model.download_bytes is None else f" of {model.download_bytes / 1e6:.1f} MB"
     if model.state == "download":
         return f"download{size}"
-    unsure = ", not the published file" if model.verified is False and model.state == "on disk" else ""
+    unsure = ", not verified" if model.verified is False and model.state == "on disk" else ""
     partner = f", its partner a download{size}" if size else ""
     return f"{model.state}{unsure}{partner}"
 
