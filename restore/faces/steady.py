@@ -18,10 +18,10 @@ STILL = 0.03
 LOOK = 6.0
 """Standard deviation, in pixels of a crop, of that average."""
 
-DETAIL = 2.0
+DETAIL = 1.2
 """The same of the blur that tells detail from the rest."""
 
-LARGEST_GAIN = 1.5
+LARGEST_GAIN = 2.0
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ def steadied(restored: Tensor, crop: Tensor, before: Shown, smoothing: float) ->
     weight = smoothing * KEPT * torch.exp(-(change / STILL).square())
     mixed = restored.lerp(before.face, weight)
     coarse = _blurred(mixed, DETAIL)
-    detail, wanted = mixed - coarse, restored - _blurred(restored, DETAIL)
-    gain = _strength(wanted) / _strength(detail).clamp(min=1e-6)
-    return (coarse + detail * gain.clamp(1, LARGEST_GAIN)).clamp(0, 1)
+    gain = _sharpness(restored) / _sharpness(mixed).clamp(min=1e-6)
+    return (coarse + (mixed - coarse) * gain.clamp(1, LARGEST_GAIN)).clamp(0, 1)
 
 
-def _strength(detail: Tensor) -> Tensor:
-    """``(1, S, S)``: how strong detail is around each pixel."""
-    return _blurred(detail.square().mean(dim=0, keepdim=True), 2 * LOOK).clamp(min=0).sqrt()
+def _sharpness(picture: Tensor) -> Tensor:
+    """``(1, S, S)``: how strong the Laplacian of a picture is around each pixel."""
+    edges = [cv2.Laplacian(np.ascontiguousarray(channel), cv2.CV_32F) for channel in picture.numpy()]
+    return _blurred(torch.from_numpy(np.stack(edges)).square().mean(dim=0, keepdim=True), LOOK).clamp(min=0).sqrt()
 
 
 def _blurred(pictures: Tensor, sigma: float) -> Tensor:

@@ -7,7 +7,7 @@ movement without lag.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,9 +27,6 @@ LARGEST_GROWTH = 1.6
 
 LARGEST_SHIFT = 0.08
 """How far smoothing may move a landmark, in spreads: trembling is smaller than that, what moves farther is movement."""
-
-SHARP = 0.1
-"""Frames of which next to nothing but the nearest counts: no smoothing, but a place between two sightings."""
 
 FADE = 3
 """Frames over which a face comes in that appears in the middle of a shot, and goes out: a sudden change would flash."""
@@ -138,29 +135,35 @@ class Tracker:
         return 0 <= one < len(self._shots) and self._shots[one] == self._shots[other]
 
     def _smoothed(self, track: _Track, frame: int) -> Points:
+        plain = _between(track.seen, frame)
         # As many frames on either side, or a face that moves faster and faster would lag behind.
         times = np.array([time for time in sorted(track.seen) if abs(time - frame) <= self.reach])
-        points = np.stack([track.seen[int(time)] for time in times])
-        plain = _line(times, points, frame, width=SHARP)
         if self.smoothing == 0 or len(times) < 3:
             return plain
-        smooth = _line(times, points, frame, width=max(0.5, self.smoothing * self.reach / 2))
-        shift = smooth - plain
+        points = np.stack([track.seen[int(time)] for time in times])
+        shift = _line(times, points, frame, width=max(0.5, self.smoothing * self.reach / 2)) - plain
         length = np.linalg.norm(shift, axis=1, keepdims=True)
-        limit = LARGEST_SHIFT * spread(plain)
-        limited: Points = plain + shift * np.minimum(1, limit / np.maximum(length, 1e-12))
+        limited: Points = plain + shift * np.minimum(1, LARGEST_SHIFT * spread(plain) / np.maximum(length, 1e-12))
         return limited
+
+
+def _between(seen: Mapping[int, Points], frame: int) -> Points:
+    """The landmarks in ``frame``, or on the way from the last sighting before it to the next one."""
+    if frame in seen:
+        return seen[frame]
+    before = max(time for time in seen if time < frame)
+    after = min(time for time in seen if time > frame)
+    share = (frame - before) / (after - before)
+    return (1 - share) * seen[before] + share * seen[after]
 
 
 def _line(times: NDArray[np.int64], points: NDArray[np.float64], frame: int, width: float) -> Points:
     """The value at ``frame`` of the straight line through ``points`` ``(T, 5, 2)``, near frames counting most.
 
-    ``width`` is the standard deviation of the weights in frames. A frame without a sighting is put between its
-    neighbours.
+    ``width`` is the standard deviation of the weights in frames.
     """
     offsets = (times - frame).astype(np.float64)
-    nearest = np.abs(offsets).min()
-    weights = np.exp(-0.5 * np.square((np.abs(offsets) - nearest) / width))
+    weights = np.exp(-0.5 * np.square(offsets / width))
     weights /= weights.sum()
     middle = float(weights @ offsets)
     mean: Points = np.tensordot(weights, points, axes=1)
@@ -168,7 +171,8 @@ def _line(times: NDArray[np.int64], points: NDArray[np.float64], frame: int, wid
     if spread_of_times < 1e-6:
         return mean
     slope = np.tensordot(weights * (offsets - middle), points, axes=1) / spread_of_times
-    return mean - slope * middle
+    line: Points = mean - slope * middle
+    return line
 
 
 def _pairs(expected: Sequence[Points], faces: Sequence[Points]) -> dict[int, int]:
