@@ -29,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parent
 
+ENDINGS = (".safetensors", ".pth", ".pdparams")
+"""What a file of the user's own may be: ``<model>`` with one of these, or with the ending of the published file."""
+
 _warned: set[Path] = set()
 
 
@@ -66,7 +69,7 @@ def _listing(folder: Path) -> dict[str, Path]:
 
 
 def _in_folders(entry: Checkpoint, settings: Settings) -> Path | None:
-    names = (entry.file, *(f"{entry.name}{suffix}" for suffix in (".safetensors", ".pth", Path(entry.file).suffix)))
+    names = (entry.file, *(f"{entry.name}{suffix}" for suffix in (*ENDINGS, Path(entry.file).suffix)))
     for folder in settings.weights:
         here = _listing(folder)
         places = [here, *(_listing(path) for path in here.values() if path.is_dir())]
@@ -91,7 +94,7 @@ def find(model: str | Checkpoint, settings: Settings) -> LocalWeights | None:
     """The weights of ``model`` (a name or an entry of the catalogue) if they are on this machine; no network is used.
 
     The folders of ``settings.weights`` come first: there the file is called as it was published, or ``<model>`` with
-    ``.safetensors``, ``.pth`` or the published ending, in the folder itself or one level below. Then come the file in
+    one of ``ENDINGS`` or with the published ending, in the folder itself or one level below. Then come the file in
     the package, the Hub's cache, and earlier downloads from other addresses. A file in a cache that was damaged is
     removed and counts as missing. Raises ``SettingsError`` for an unknown name, ``WeightsError`` for a file that cannot
     be read, or a file of the package that is damaged.

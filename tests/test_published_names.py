@@ -33,6 +33,39 @@ ESRGAN = (
     (r"^conv_up", "upconv"),
     (r"^conv_hr\.", "HRconv."),
 )
+PADDLEGAN = (
+    (
+        r"^(spynet\.basic_module)\.(\d)\.basic_module\.(\d)\.(?!conv)",
+        lambda m: f"{m[1]}{m[2]}.conv{int(m[3]) // 2 + 1}.",
+    ),
+    (r"^(spynet\.basic_module)\.(\d)\.basic_module\.(\d)\.conv\.", lambda m: f"{m[1]}{m[2]}.conv{int(m[3]) + 1}."),
+    (r"\.main\.0\.", ".covn1."),
+    (r"\.main\.2\.(\d+)\.", r".ResidualBlocks.block\1."),
+    (r"^(backbone|deform_align)\.(\w+)\.", r"\1_\2."),
+    (r"^(deform_align_\w+)\.(weight|bias)$", r"\1.dcn.\2"),
+    (r"offset_conv([123])\.l([123])\.", r"PCD_Align_L\2_offset_conv\1."),
+    (r"feat_conv\.l([12])\.", r"PCD_Align_L\1_fea_conv."),
+    (r"dcn_pack\.l([123])\.conv_offset\.", r"PCD_Align_L\1_dcn.conv_offset_mask."),
+    (r"dcn_pack\.l([123])\.", r"PCD_Align_L\1_dcn.dcn."),
+    (r"cas_offset_conv", "PCD_Align_cas_offset_conv"),
+    (r"cas_dcnpack\.conv_offset\.", "PCD_Align_cascade_dcn.conv_offset_mask."),
+    (r"cas_dcnpack\.", "PCD_Align_cascade_dcn.dcn."),
+    (r"feat_fusion", "fea_fusion"),
+    (r"temporal_attn([12])", lambda m: f"tAtt_{3 - int(m[1])}"),
+    (r"spatial_attn_l", "sAtt_L"),
+    (r"spatial_attn_add", "sAtt_add_"),
+    (r"spatial_attn", "sAtt_"),
+    (r"^edvr\.conv_l([23])_([12])", r"edvr.feat_l\1_conv\2"),
+)
+PADDLEGAN_EDVR = (
+    *PADDLEGAN,
+    (r"^conv_l([23])_([12])", r"fea_L\1_conv\2"),
+    (r"^feature_extraction\.(\d+)", r"feature_extractor.block\1"),
+    (r"^reconstruction\.(\d+)", r"reconstructor.block\1"),
+    (r"^conv_hr", "HRconv"),
+    (r"^pcd_align\.", "PCDModule."),
+    (r"^fusion\.", "TSAModule."),
+)
 EXTRA = {"step_counter": torch.zeros(1)}
 
 
@@ -87,6 +120,14 @@ def paddlegan(state: State) -> Mapping[str, object]:
     }
 
 
+def paddlegan_renamed(state: State) -> Mapping[str, object]:
+    return paddlegan(under(PADDLEGAN, state))
+
+
+def paddlegan_edvr(state: State) -> Mapping[str, object]:
+    return paddlegan(under(PADDLEGAN_EDVR, state))
+
+
 def paddlegan_esrgan(state: State) -> Mapping[str, object]:
     return {**under(ESRGAN, state), "StructuredToParameterName@@": {}}
 
@@ -132,6 +173,10 @@ PUBLISHED: tuple[tuple[str, Callable[[State], Mapping[str, object]]], ...] = (
     ("basicvsr-pp-ntire", openmmlab_as_it_is),
     ("realbasicvsr", openmmlab_as_it_is),
     ("realbasicvsr", openmmlab_averaged),
+    ("edvr-m", paddlegan_edvr),
+    ("basicvsr", paddlegan_renamed),
+    ("iconvsr", paddlegan_renamed),
+    ("basicvsr-pp", paddlegan_renamed),
     ("pp-msvsr", paddlegan),
     ("pp-msvsr-l", paddlegan),
     ("realsr-df2k", paddlegan_esrgan),

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from restore.networks.deformable import DeformableConv, flow_guided, offset_and_mask, offset_head
 from restore.networks.enlarge_x4 import SCALE, ShufflePack, macs_at_last, plain_resize, shuffle_twice, values_at_last
 from restore.networks.flow_warp import flow_warp
-from restore.networks.openmmlab import without_prefix
+from restore.networks.openmmlab import renamed, without_prefix
+from restore.networks.paddlegan import SECOND_ORDER
 from restore.networks.residual import Trunk, leaky
 from restore.networks.spynet import PairFlow, flow_layers, flow_macs, layered_spynet, neighbour_flows
 from restore.networks.temporal import Recurrence, TemporalTraits
@@ -179,5 +180,5 @@ def temporal(mid_channels: int = 64, num_blocks: int = 7, max_residue_magnitude:
 
 
 def convert(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The weights of the network alone, out of a published training model."""
-    return without_prefix(state)
+    """The weights of the network alone, out of a published training model of OpenMMLab or PaddleGAN."""
+    return renamed(without_prefix(state), SECOND_ORDER)

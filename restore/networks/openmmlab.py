@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from restore.networks import paddlegan
+
 Value = TypeVar("Value")
 Renaming = Sequence[tuple[str, str]]
 
@@ -58,5 +60,5 @@ EXTRACTOR: Renaming = (
 
 
 def plain_trunks(state: Mapping[str, Value]) -> dict[str, Value]:
-    """BasicVSR's and IconVSR's weights under BasicSR's names."""
-    return renamed(state, (*TRUNKS, *EXTRACTOR))
+    """EDVR's, BasicVSR's and IconVSR's weights under BasicSR's names, from OpenMMLab's or PaddleGAN's."""
+    return renamed(state, (*TRUNKS, *EXTRACTOR, *paddlegan.PLAIN))
