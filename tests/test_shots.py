@@ -121,6 +121,7 @@ def test_repeated_frames_and_slides_and_a_lower_threshold() -> None:
     assert starts(frames(shown(index // 12, index // 3) for index in range(36))) == [12, 24]
     slides = frames([shown(index % 2, 0) for index in range(4)], [Fraction(index) for index in range(4)])
     assert starts(slides, Fraction(1)) == [1, 2, 3]
+    assert starts(frames(shown(0, index, 160 if index < 9 else 120) for index in range(18))) == [9]  # another size
     faint = frames([*[shown(0, 0)] * 10, *[(shown(0, 0) * 0.92).astype(np.uint8)] * 10])
     assert starts(faint) == []
     assert starts(faint, threshold=5) == [10]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from itertools import chain
 from math import floor
 from pathlib import Path
@@ -148,7 +149,8 @@ class ClipReader:
                 pictures = deinterlacer.pictures(pictures)
             pictures = cut(pictures, self.start, self.end)
             if self.shots is not None:
-                pictures = self.shots.numbered(pictures, look_at_decoded)
+                look = partial(look_at_decoded, width=video.width, height=video.height)
+                pictures = self.shots.numbered(pictures, look)
             for frame in self._converted(pictures):
                 self.counts.deinterlaced = deinterlacer.touched
                 yield frame

@@ -187,22 +187,27 @@ def difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """How much two pictures ``(h, w, 3)``, blue first, differ, from 0 to 255.
 
     The mean of the differences in hue, saturation and lightness, or where it is larger ``LIGHTNESS`` times that in
-    lightness: pictures without colour differ in nothing else.
+    lightness: pictures without colour differ in nothing else. Pictures of different sizes differ altogether.
     """
+    if one.shape != other.shape:
+        return 255.0
     return max(_Measure().of(one, other), LIGHTNESS * _Measure(luma_only=True).of(one, other))
 
 
 def _is_visible(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
-    return float(np.abs(one.astype(np.int16) - other).mean()) >= VISIBLE
+    return one.shape != other.shape or float(np.abs(one.astype(np.int16) - other).mean()) >= VISIBLE
 
 
-def look_at_decoded(picture: Picture) -> NDArray[np.uint8]:
-    """A decoded picture as ``Shots.numbered`` looks at it; raises ``InputError`` for a format that cannot be read."""
+def look_at_decoded(picture: Picture, width: int, height: int) -> NDArray[np.uint8]:
+    """A picture as ``Shots.numbered`` looks at it, of a clip of this size, which a decoded frame may leave on the way.
+
+    Raises ``InputError`` for a format that cannot be read.
+    """
     frame: VideoFrame = picture.frame
     layout_of(frame.format.name)
-    width = min(frame.width, WIDTH)
-    height = max(1, round(frame.height * width / frame.width))
-    few = frame.reformat(width=width, height=height, format="bgr24", interpolation="AREA")
+    few_columns = min(width, WIDTH)
+    few_rows = max(1, round(height * few_columns / width))
+    few = frame.reformat(width=few_columns, height=few_rows, format="bgr24", interpolation="AREA")
     return np.ascontiguousarray(few.to_ndarray(), dtype=np.uint8)
 
 
