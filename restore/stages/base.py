@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol
 
@@ -82,8 +82,49 @@ class Stage(Protocol):
 
 def each_once(frames: Iterable[Frame], work: Callable[[Frame], Frame]) -> Generator[Frame]:
     """What ``work`` makes of each frame, in its time; of a frame that repeats the one before it, the same once more."""
-    made: Frame | None = None
+    return each_in_groups(frames, lambda frame: 1, lambda group: [work(frame) for frame in group])
+
+
+def each_in_groups(
+    frames: Iterable[Frame], at_once: Callable[[Frame], int], work: Callable[[Sequence[Frame]], Sequence[Frame]]
+) -> Generator[Frame]:
+    """As ``each_once``, but ``work`` gets several frames at once, of one size and depth, as many as it gives back.
+
+    At most as many frames wait for each other as ``at_once`` says of the first of them.
+    """
+    last: Frame | None = None
+    group: list[Frame] = []
+    waiting: list[tuple[Frame, int]] = []
+    most = 1
+
+    def flushed() -> Generator[Frame]:
+        nonlocal last
+        made = work(group)
+        last = made[-1]
+        for frame, number in waiting:
+            yield _in_its_time(made[number], frame)
+        group.clear()
+        waiting.clear()
+
     for frame in frames:
-        if made is None or not frame.repeat:
-            made = work(frame)
-        yield replace(frame, pixels=made.pixels, alpha=made.alpha, before=made.before)
+        if frame.repeat and last is not None and not group:
+            yield _in_its_time(last, frame)
+            continue
+        if group and not frame.repeat and not _alike(group[0], frame):
+            yield from flushed()
+        if not group or not frame.repeat:
+            most = most if group else at_once(frame)
+            group.append(frame)
+        waiting.append((frame, len(group) - 1))
+        if len(waiting) >= most:
+            yield from flushed()
+    if group:
+        yield from flushed()
+
+
+def _in_its_time(made: Frame, frame: Frame) -> Frame:
+    return replace(frame, pixels=made.pixels, alpha=made.alpha, before=made.before)
+
+
+def _alike(one: Frame, other: Frame) -> bool:
+    return one.pixels.shape == other.pixels.shape and one.bits == other.bits

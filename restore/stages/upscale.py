@@ -21,9 +21,9 @@ from restore.inference.engine import Engine
 from restore.inference.resample import lanczos, lanczos_bands
 from restore.inference.runner import Runner
 from restore.models import AUTO, Model, offered_for, open_blend, open_model, why_missing
-from restore.progress import Meter, Part
+from restore.progress import FRAMES, Meter, Part
 from restore.report import ModelUse
-from restore.stages.base import Work, each_once
+from restore.stages.base import Work, each_in_groups, each_once
 from restore.stages.material import MATERIALS, auto_candidates, choose_for
 from restore.stages.numbers import number
 
@@ -152,8 +152,34 @@ class OpenUpscale:
         return str(self.plan.get("precision", "float32"))
 
     def run(self, frames: Iterable[Frame], engine: Engine) -> Generator[Frame]:
-        runner = None if self._model is None else Runner(self._model.source, engine)
-        yield from each_once(frames, lambda frame: self._enlarge(frame, runner))
+        if self._model is None:
+            return each_once(frames, lambda frame: self._enlarge(frame, None))
+        runner = Runner(self._model.source, engine)
+        return each_in_groups(
+            frames, lambda frame: self._at_once(frame, runner), lambda group: self._enlarge_all(group, runner)
+        )
+
+    def _at_once(self, frame: Frame, runner: Runner) -> int:
+        """How many frames such as this one go through the network together."""
+        if frame.alpha is not None or self.settings.passes(frame.width, frame.height, runner.scale) > 1:
+            return 1
+        return runner.together(frame.height, frame.width, frame.bits)
+
+    @torch.inference_mode()
+    def _enlarge_all(self, frames: Sequence[Frame], runner: Runner) -> list[Frame]:
+        if len(frames) == 1 or any(frame.alpha is not None for frame in frames):
+            return [self._enlarge(frame, runner) for frame in frames]
+        bits = frames[0].bits
+        part = Meter(runner.engine.progress, FRAMES).part(len(frames))
+        results = runner.enlarge_together([frame.pixels for frame in frames], bits, part)
+        width, height = self.settings.output_size(frames[0].width, frames[0].height)
+        made = []
+        for frame, result in zip(frames, results, strict=True):
+            source = result.shape[1], result.shape[2]
+            pixels = result if source == (height, width) else lanczos_bands(iter([result]), source, (height, width))
+            made.append(Frame(self._finished(pixels, frame.pixels), None, bits, before=frame.pixels))
+        self.plan = {"passes": 1, **runner.plan}
+        return made
 
     @torch.inference_mode()
     def _enlarge(self, frame: Frame, runner: Runner | None) -> Frame:
@@ -169,26 +195,23 @@ class OpenUpscale:
         meter = Meter(runner.engine.progress, "tiles")
         parts = [meter.part(count) for count in counts]
         parts_of_alpha = [meter.part(count) for count in counts if with_alpha]
-        pixels = self._blend(runner, frame.pixels, frame.bits, parts, (height, width))
-        if is_grey(frame.pixels):
-            # Networks that were trained on colours put faint ones along hard edges of black and white.
-            pixels = pixels.mean(dim=0, keepdim=True).expand(3, -1, -1)
+        pixels = self._finished(enlarge(runner, frame.pixels, frame.bits, parts, (height, width)), frame.pixels)
         alpha = None
         if frame.alpha is not None and with_alpha:
             grey = frame.alpha.expand(3, -1, -1)
-            alpha = self._blend(runner, grey, frame.bits, parts_of_alpha, (height, width)).mean(dim=0)
+            alpha = self._finished(enlarge(runner, grey, frame.bits, parts_of_alpha, (height, width)), grey)[0]
         elif frame.alpha is not None:
             alpha = torch.full((height, width), float(frame.alpha[0, 0]))
         self.plan = {"passes": passes, **runner.plan}
         return Frame(pixels, alpha, frame.bits, before=frame.pixels)
 
-    def _blend(
-        self, runner: Runner, picture: Tensor, bits: int, parts: Sequence[Part], size: tuple[int, int]
-    ) -> Tensor:
-        """The picture ``(3, H, W)`` enlarged to ``size`` (height, width) and blended with its plain resampling."""
-        result = enlarge(runner, picture, bits, parts, size)
+    def _finished(self, result: Tensor, picture: Tensor) -> Tensor:
+        """What the network and the resampling made of ``picture``, blended with its plain resampling, grey if it is."""
         if self.settings.strength < 1:
-            result = lanczos(picture, *size).lerp(result, self.settings.strength)
+            result = lanczos(picture, *result.shape[1:]).lerp(result, self.settings.strength)
+        if is_grey(picture):
+            # Networks that were trained on colours put faint ones along hard edges of black and white.
+            result = result.mean(dim=0, keepdim=True).expand(3, -1, -1)
         return result
 
 
