@@ -38,6 +38,7 @@ examples:
   python -m restore run scans/ restored/ --report report.json
   python -m restore run old.jpg new.png --steps '[{"stage": "upscale", "model": "built-in", "scale": 4}]'
   python -m restore run old.jpg new.png --steps recipe.json
+  python -m restore run old.jpg new.png --scale 2 --faces gfpgan-1.4
   python -m restore run old.avi new.mp4 --scale 2
   python -m restore run old.mkv new.mkv --codec hevc --crf 18 --start 10 --end 12.5
   python -m restore run frames/%05d.png new.mp4 --rate 24000/1001
@@ -126,6 +127,18 @@ def parser() -> Parser:
         help="what the picture is, for the choice of the best model: photo, scan, illustration or faithful (photo)",
     )
     one.add_argument("--scale", type=float, metavar="N", help="short for one upscale, N times as large, 1 to 8 (4)")
+    one.add_argument(
+        "--faces",
+        nargs="?",
+        const="auto",
+        metavar="NAME",
+        help="restore the faces as well, with this model (auto); they go in at the resolution of the result",
+    )
+    one.add_argument(
+        "--crops",
+        metavar="FOLDER",
+        help="keep the faces in cropped_faces and restored_faces in this folder, as they were and restored",
+    )
     clips = one.add_argument_group("clips")
     clips.add_argument("--rate", metavar="N", help=f"{NUMBERED}, N of them a second: the result is one clip")
     clips.add_argument("--start", metavar="TIME", help="restore the part of a clip from here on")

@@ -29,7 +29,9 @@ def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
         settings = replace(settings, device=arguments.device)
     if arguments.precision is not None:
         settings = replace(settings, precision=arguments.precision)
-    restorer = Restorer(chosen_steps(arguments), settings, progress, bars, arguments.quiet, clip_options(arguments))
+    restorer = Restorer(
+        chosen_steps(arguments), settings, progress, bars, arguments.quiet, clip_options(arguments), arguments.crops
+    )
     if arguments.rate is not None:
         return run_file(restorer, source, target, report, frames=sequence_of(source, arguments.rate))
     refuse_pattern(source)

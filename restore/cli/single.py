@@ -20,7 +20,10 @@ from restore.settings import Settings
 
 @dataclass(frozen=True)
 class Restorer:
-    """What is the same for every picture and clip of one command; ``clips`` are the options of the latter."""
+    """What is the same for every picture and clip of one command.
+
+    ``clips`` are the options of the latter, ``crops`` is the folder that faces are kept in.
+    """
 
     steps: Sequence[Any]
     settings: Settings
@@ -28,6 +31,7 @@ class Restorer:
     bars: Bars
     quiet: bool
     clips: Mapping[str, Any] = field(default_factory=dict)
+    crops: str | None = None
 
     def restore(self, source: Path | restore.ImageSequence, target: Path) -> dict[str, Any]:
         """Restore one picture or clip, as the suffix of ``target`` says, and name its result on standard output; the
@@ -38,6 +42,7 @@ class Restorer:
         from restore.cli.folders import is_clip_name
 
         what: dict[str, Any] = {"steps": self.steps, "progress": self.progress, "settings": self.settings}
+        what["crops"] = self.crops
         try:
             if is_clip_name(target):
                 report = restore.restore_video(source, target, **what, **self.clips)

@@ -48,8 +48,10 @@ def chosen_steps(arguments: argparse.Namespace) -> Sequence[Any]:
 
     shortcut = {name: getattr(arguments, name) for name in ("model", "material", "scale")}
     given = {name: value for name, value in shortcut.items() if value is not None}
-    if arguments.steps is not None and given:
-        raise SettingsError(f"--{' and --'.join(given)} cannot be combined with --steps: put it into the steps.")
+    if arguments.steps is not None and (given or arguments.faces is not None):
+        named = [*given, *(["faces"] if arguments.faces is not None else [])]
+        raise SettingsError(f"--{' and --'.join(named)} cannot be combined with --steps: put it into the steps.")
     if arguments.steps is not None:
         return parse_steps(read_steps(arguments.steps))
-    return parse_steps([{**DEFAULT_STEPS[0], **given}])
+    faces = [] if arguments.faces is None else [{"stage": "faces", "model": arguments.faces}]
+    return parse_steps([{**DEFAULT_STEPS[0], **given}, *faces])
