@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.oracle_runners import faces
+from tests.oracle_runners import colour, faces, interpolation, video
 from tests.oracle_runners.case import Case
 
 MODELS = {
@@ -47,7 +47,10 @@ MODELS = {
 """The model of the catalogue that a folder holds a case of."""
 
 RUNNERS: Mapping[str, Callable[[Case], None]] = {
+    **colour.RUNNERS,
     **faces.RUNNERS,
+    **interpolation.RUNNERS,
+    **video.RUNNERS,
 }
 
 # Read when the tests are collected: inside a test no setting of the machine is left.
