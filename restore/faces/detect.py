@@ -42,7 +42,7 @@ BATCH_PIXELS = 3 * 2**20
 """Pixels that go through the network at once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Face:
     """A face in a picture, in its pixels: ``box`` ``(4,)`` is left, top, right and bottom, ``landmarks`` ``(5, 2)`` are
     the eyes, the tip of the nose and the corners of the mouth, those on the left of the picture first. All of it may
