@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, shuffle_twice, values_at_last
+from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, residue_x4, values_of_band
 from restore.networks.flow_warp import flow_warp
 from restore.networks.openmmlab import plain_trunks, without_prefix
 from restore.networks.residual import Trunk, leaky
@@ -101,8 +101,7 @@ class BasicVSR(BidirectionalNetwork):
 
     def reconstruct(self, frame: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
         features = leaky(self.fusion(torch.cat((backward, forward), dim=1)))
-        large = shuffle_twice(features, self.upconv1, self.upconv2)
-        residue: Tensor = self.conv_last(leaky(self.conv_hr(large)))
+        residue = residue_x4(features, self.upconv1, self.upconv2, self.conv_hr, self.conv_last)
         return residue + plain_resize(frame)
 
 
@@ -123,7 +122,8 @@ def bidirectional_traits(channels: int, blocks: int, prefix: str) -> TemporalTra
         needed_context=0,
         reach=64,
         values_per_frame=channels + 4,
-        values_at_once=values_at_last(channels),
+        values_at_once=6 * channels,
+        values_of_band=values_of_band(),
         macs_per_frame=flow_macs() + 2 * trunk + 2 * channels**2 + macs_at_last(channels),
         macs_per_context_frame=flow_macs() + trunk,
         float32=flow_layers(f"{prefix}spynet.") | {f"{prefix}conv_last"},

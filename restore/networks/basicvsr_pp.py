@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from restore.networks.deformable import DeformableConv, flow_guided, offset_and_mask, offset_head
-from restore.networks.enlarge_x4 import SCALE, ShufflePack, macs_at_last, plain_resize, shuffle_twice, values_at_last
+from restore.networks.deformable import DeformableConv, alignment_values, flow_guided, offset_and_mask, offset_head
+from restore.networks.enlarge_x4 import SCALE, ShufflePack, macs_at_last, plain_resize, residue_x4, values_of_band
 from restore.networks.flow_warp import flow_warp
 from restore.networks.openmmlab import renamed, without_prefix
 from restore.networks.paddlegan import SECOND_ORDER
-from restore.networks.residual import Trunk, leaky
+from restore.networks.residual import Trunk
 from restore.networks.spynet import PairFlow, flow_layers, flow_macs, layered_spynet, neighbour_flows
 from restore.networks.temporal import Recurrence, TemporalTraits
 
@@ -116,8 +116,8 @@ class BasicVSRPlusPlus(Recurrence[State]):
 
     def reconstruct(self, frame: Tensor, features: list[Tensor]) -> Tensor:
         """The enlarged ``frame (N, 3, 4H, 4W)`` from its own feature and those of the four passes."""
-        large = shuffle_twice(self.reconstruction(torch.cat(features, dim=1)), self.upsample1, self.upsample2)
-        residue: Tensor = self.conv_last(leaky(self.conv_hr(large)))
+        deep = self.reconstruction(torch.cat(features, dim=1))
+        residue = residue_x4(deep, self.upsample1, self.upsample2, self.conv_hr, self.conv_last)
         return residue + plain_resize(frame)
 
     def window(self, frames: Tensor, state: State | None, keep: int, last: bool) -> Generator[Tensor, None, State]:
@@ -172,7 +172,8 @@ def temporal(mid_channels: int = 64, num_blocks: int = 7, max_residue_magnitude:
         needed_context=0,
         reach=64,
         values_per_frame=4 * mid_channels + 4,
-        values_at_once=max(values_at_last(mid_channels), 4 * mid_channels + 2 * 27 * GROUPS),
+        values_at_once=alignment_values(2 * mid_channels, GROUPS) + 6 * mid_channels,
+        values_of_band=values_of_band(),
         macs_per_frame=first + sum(passes) + last,
         macs_per_context_frame=first + sum(passes[:3]),
         float32=flow_layers() | {"conv_last"},

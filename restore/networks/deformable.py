@@ -13,6 +13,9 @@ from restore.networks.residual import SLOPE
 
 TAPS = 9
 
+PARTS = 4
+"""A convolution is made in so many parts: for each it copies its share of the features nine times."""
+
 
 class DeformableConv(nn.Module):
     """The convolution itself, with offsets and masks from outside; ``groups`` of the channels have their own."""
@@ -29,9 +32,17 @@ class DeformableConv(nn.Module):
         ``offset (N, 2 * groups * 9, H, W)`` is in pixels, y before x for each tap; ``mask (N, groups * 9, H, W)``.
         It is computed in float32, for which alone torchvision has it on every device, and keeps the features' type.
         """
-        result: Tensor = deform_conv2d(
-            features.float(), offset.float(), self.weight.float(), self.bias.float(), padding=1, mask=mask.float()
-        )
+        groups = mask.shape[1] // TAPS
+        parts = PARTS if groups % PARTS == 0 else 1
+        result = self.bias.float().view(1, -1, 1, 1)
+        for group, moved, weight, share in zip(
+            features.float().chunk(parts, dim=1),
+            offset.float().chunk(parts, dim=1),
+            self.weight.float().chunk(parts, dim=1),
+            mask.float().chunk(parts, dim=1),
+            strict=True,
+        ):
+            result = result + deform_conv2d(group, moved, weight, padding=1, mask=share)
         return result.to(features.dtype)
 
     def forward(self, features: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
@@ -73,3 +84,9 @@ def offset_head(channels_in: int, channels: int, groups: int) -> nn.Sequential:
 def flow_guided(residue: Tensor, flow: Tensor, magnitude: float) -> Tensor:
     """Offsets ``(N, 2 * taps, H, W)``: ``flow (N, 2, H, W)`` and at most ``magnitude`` pixels beside it."""
     return magnitude * residue.float().tanh() + flow.flip(1).repeat(1, residue.shape[1] // 2, 1, 1)
+
+
+def alignment_values(channels: int, groups: int) -> int:
+    """Numbers for each pixel that finding the offsets and masks and deforming so many channels holds at most."""
+    found = 3 * TAPS * groups
+    return 3 * found + TAPS * channels // PARTS + 5 * channels

@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from restore.networks.edvr_features import FeatureExtractor, Pyramid, folded, fuse_macs, fuse_values, padded
-from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, shuffle_twice, values_at_last
+from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, residue_x4, values_of_band
 from restore.networks.openmmlab import plain_trunks, without_prefix
-from restore.networks.residual import leaky, residual_blocks
+from restore.networks.residual import residual_blocks
 from restore.networks.temporal import Recurrence, TemporalTraits
 
 
@@ -65,8 +65,8 @@ class EDVR(FeatureExtractor, Recurrence[State]):
 
     def reconstruct(self, frame: Tensor, feature: Tensor) -> Tensor:
         """The enlarged ``frame (N, 3, 4H, 4W)`` from the fused feature around it."""
-        large = shuffle_twice(self.reconstruction(feature), self.upconv1, self.upconv2)
-        residue: Tensor = self.conv_last(leaky(self.conv_hr(large)))
+        deep = self.reconstruction(feature)
+        residue = residue_x4(deep, self.upconv1, self.upconv2, self.conv_hr, self.conv_last)
         return residue + plain_resize(frame)
 
     def middle_frame(self, clip: Tensor) -> Tensor:
@@ -118,12 +118,13 @@ def temporal(
     fusing = fuse_macs(num_feat, num_frame, deformable_groups) + 9 * 2 * num_reconstruct_block * num_feat**2
     return TemporalTraits(
         scale=SCALE,
-        # The first and the last frames of a shot see others farther away in place of those that are missing.
+        # The first frames of a shot see others farther away in place of those that are missing before them.
         context=num_frame - 1,
-        needed_context=num_frame // 2,
+        needed_context=num_frame - 1,
         reach=64,
         values_per_frame=3,
-        values_at_once=fuse_values(num_feat, num_frame, 2 * num_frame) + values_at_last(num_feat),
+        values_at_once=fuse_values(num_feat, num_frame, 2 * num_frame, deformable_groups),
+        values_of_band=values_of_band(),
         macs_per_frame=pyramid + fusing + macs_at_last(num_feat),
         macs_per_context_frame=0,
         float32=frozenset({"conv_last"}),

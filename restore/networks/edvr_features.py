@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restore.networks.deformable import DeformablePack
+from restore.networks.deformable import DeformablePack, alignment_values
 from restore.networks.residual import leaky, residual_blocks
 
 MULTIPLE = 4
@@ -162,9 +162,9 @@ def fuse_macs(channels: int, frames: int, groups: int) -> int:
     return int(frames * align) + (9 * (frames + 1) + 2 * frames + 9) * channels**2
 
 
-def fuse_values(channels: int, frames: int, pyramids: int) -> int:
-    """Numbers for each pixel that the fusion of so many frames holds beside so many pyramids."""
-    return channels * (4 * pyramids // 3 + 2 * frames + 8)
+def fuse_values(channels: int, frames: int, pyramids: int, groups: int) -> int:
+    """Numbers for each pixel that aligning and fusing so many frames holds, with so many pyramids beside it."""
+    return channels * (4 * pyramids // 3 + 2 * frames) + alignment_values(channels, groups)
 
 
 def folded(index: int, count: int) -> int:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from restore.networks.bands import PIXELS, in_bands
 from restore.networks.residual import leaky
 
 SCALE = 4
+
+HALO = 3
+"""Rows of the features that the layers of ``residue_x4`` see around each."""
 
 
 def plain_resize(frame: Tensor) -> Tensor:
@@ -15,10 +19,24 @@ def plain_resize(frame: Tensor) -> Tensor:
     return functional.interpolate(frame, scale_factor=SCALE, mode="bilinear", align_corners=False)
 
 
-def shuffle_twice(features: Tensor, first: nn.Module, second: nn.Module) -> Tensor:
-    """``(N, C, H, W)`` to ``(N, C', 4H, 4W)``: twice a convolution to four times the channels, and a shuffle."""
-    twice = leaky(functional.pixel_shuffle(first(features), 2))
-    return leaky(functional.pixel_shuffle(second(twice), 2))
+def doubled(features: Tensor, conv: nn.Module) -> Tensor:
+    """``(N, C, H, W)`` to ``(N, C', 2H, 2W)``: a convolution to four times the channels, and a shuffle."""
+    return leaky(functional.pixel_shuffle(conv(features), 2))
+
+
+def residue_x4(
+    features: Tensor, first: nn.Module, second: nn.Module, smooth: nn.Module | None, last: nn.Module
+) -> Tensor:
+    """``(N, C, H, W)`` to ``(N, 3, 4H, 4W)``: doubled twice, then one more layer where there is one, then the last."""
+
+    def layers(band: Tensor) -> Tensor:
+        large = doubled(doubled(band, first), second)
+        if smooth is not None:
+            large = leaky(smooth(large))
+        residue: Tensor = last(large)
+        return residue
+
+    return in_bands(layers, features, halo=HALO)
 
 
 def macs_at_last(channels: int, wide: int = 64, layers: int = 2) -> int:
@@ -26,9 +44,9 @@ def macs_at_last(channels: int, wide: int = 64, layers: int = 2) -> int:
     return 9 * (4 * channels**2 + 16 * channels * wide + 16 * ((layers - 1) * wide**2 + 3 * wide))
 
 
-def values_at_last(channels: int, wide: int = 64) -> int:
-    """Numbers for each pixel of the input that these steps hold at most, with the features they begin with."""
-    return 6 * channels + 2 * 16 * wide + 3 * 16 * 3
+def values_of_band(wide: int = 64, others: int = 0) -> int:
+    """Numbers that these layers hold at most while they work on one band, and ``others`` for each pixel beside it."""
+    return 2 * PIXELS * (3 * 16 * wide + others)
 
 
 class ShufflePack(nn.Module):

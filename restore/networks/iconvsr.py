@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from restore.networks.edvr_features import FeatureExtractor, Pyramid, folded, fuse_macs, fuse_values, padded
-from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, shuffle_twice, values_at_last
+from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, residue_x4, values_of_band
 from restore.networks.flow_warp import flow_warp
 from restore.networks.openmmlab import plain_trunks, without_prefix
-from restore.networks.residual import Trunk, leaky
+from restore.networks.residual import Trunk
 from restore.networks.spynet import PairFlow, flow_layers, flow_macs, neighbour_flows, plain_spynet
 from restore.networks.temporal import Recurrence, TemporalTraits
 
@@ -101,8 +101,7 @@ class IconVSR(Recurrence[State]):
 
     def reconstruct(self, frame: Tensor, feature: Tensor) -> Tensor:
         """The enlarged ``frame (N, 3, 4H, 4W)`` from its forward feature."""
-        large = shuffle_twice(feature, self.upconv1, self.upconv2)
-        residue: Tensor = self.conv_last(leaky(self.conv_hr(large)))
+        residue = residue_x4(feature, self.upconv1, self.upconv2, self.conv_hr, self.conv_last)
         return residue + plain_resize(frame)
 
     def window(self, frames: Tensor, state: State | None, keep: int, last: bool) -> Generator[Tensor, None, State]:
@@ -158,7 +157,8 @@ def temporal(
         needed_context=0,
         reach=64,
         values_per_frame=num_feat + num_feat // keyframe_stride + 4 + 3,
-        values_at_once=max(fuse_values(num_feat, seen, seen), values_at_last(num_feat)),
+        values_at_once=fuse_values(num_feat, seen, seen, EXTRACTOR_GROUPS),
+        values_of_band=values_of_band(),
         macs_per_frame=flow_macs() + refill + 2 * trunk + 9 * num_feat**2 + macs_at_last(num_feat),
         macs_per_context_frame=flow_macs() + refill + trunk,
         float32=flow_layers() | {"conv_last"},

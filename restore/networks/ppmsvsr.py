@@ -12,10 +12,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from restore.networks.deformable import DeformableConv, flow_guided, offset_and_mask, offset_head
-from restore.networks.enlarge_x4 import SCALE, ShufflePack, macs_at_last, plain_resize, shuffle_twice, values_at_last
+from restore.networks.bands import in_bands
+from restore.networks.deformable import DeformableConv, alignment_values, flow_guided, offset_and_mask, offset_head
+from restore.networks.enlarge_x4 import (
+    SCALE,
+    ShufflePack,
+    doubled,
+    macs_at_last,
+    plain_resize,
+    residue_x4,
+    values_of_band,
+)
 from restore.networks.flow_warp import flow_warp
 from restore.networks.residual import SLOPE, ResidualBlock, leaky
 from restore.networks.spynet import PairFlow, flow_layers, flow_macs, modified_spynet, neighbour_flows
@@ -25,6 +33,9 @@ MAGNITUDE = 10
 """Pixels beside the flow that an offset may be at most."""
 
 STAGE1_BLOCKS = 3
+
+AUXILIARY_HALO = 8
+"""Rows of its features that the auxiliary stage sees around each, on the way up and down again."""
 
 TINY_FLOW = (8, 16, 16, 32, 32, 32, 32, 16, 16, 16, 8, 8, 2)
 TINY_LEVELS = 3
@@ -164,8 +175,11 @@ class PPMSVSR(Recurrence[State]):
     def auxiliary(self, frame: Tensor, features: list[Tensor]) -> Tensor:
         """Between stages 2 and 3: enlarge ``frame (N, 3, H, W)`` and bring what that shows down to ``(N, C, H, W)``."""
         low = self.aux_reconstruction(torch.cat(features, dim=1))
-        middle = leaky(functional.pixel_shuffle(self.aux_upsample1(low), 2))
-        high = leaky(functional.pixel_shuffle(self.aux_upsample2(middle), 2))
+        return in_bands(self._up_and_down, low, frame, halo=AUXILIARY_HALO)
+
+    def _up_and_down(self, low: Tensor, frame: Tensor) -> Tensor:
+        middle = doubled(low, self.aux_upsample1)
+        high = doubled(middle, self.aux_upsample2)
         enlarged = self.aux_conv_last(high) + plain_resize(frame)
         down = self.aux_block_down1(torch.cat((enlarged, high), dim=1))
         down = self.aux_block_down2(torch.cat((down, middle), dim=1))
@@ -174,13 +188,10 @@ class PPMSVSR(Recurrence[State]):
 
     def reconstruct(self, frame: Tensor, stage1: Tensor, features: list[Tensor]) -> Tensor:
         """The enlarged ``frame (N, 3, 4H, 4W)`` from all features, and from that of stage 1 once more by itself."""
-        high = shuffle_twice(self.reconstruction(torch.cat(features, dim=1)), self.upsample1, self.upsample2)
-        if self.conv_hr is not None:
-            high = leaky(self.conv_hr(high))
-        result: Tensor = self.conv_last(high) + plain_resize(frame)
-        del high
-        local: Tensor = self.hybrid_conv_last(shuffle_twice(stage1, self.aux_upsample1, self.aux_upsample2))
-        return local + result
+        deep = self.reconstruction(torch.cat(features, dim=1))
+        residue = residue_x4(deep, self.upsample1, self.upsample2, self.conv_hr, self.conv_last)
+        local = residue_x4(stage1, self.aux_upsample1, self.aux_upsample2, None, self.hybrid_conv_last)
+        return local + residue + plain_resize(frame)
 
     def window(self, frames: Tensor, state: State | None, keep: int, last: bool) -> Generator[Tensor, None, State]:
         """See ``WindowedNetwork.window``.
@@ -331,9 +342,8 @@ def temporal(
         needed_context=0,
         reach=64,
         values_per_frame=6 * width + 4,
-        values_at_once=max(
-            values_at_last(width, width) + 16 * (width + 3) + 8 * width, 6 * width + 4 * 27 * deform_groups
-        ),
+        values_at_once=alignment_values(width, max(deform_groups, stage1_groups)) + 6 * width,
+        values_of_band=values_of_band(width, 16 * (2 * width + 6)),
         macs_per_frame=first + last,
         macs_per_context_frame=first,
         float32=flow_layers()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from restore.networks import basicvsr
 from restore.networks.basicvsr import BidirectionalNetwork
-from restore.networks.enlarge_x4 import ShufflePack, plain_resize, shuffle_twice
+from restore.networks.enlarge_x4 import ShufflePack, plain_resize, residue_x4
 from restore.networks.openmmlab import without_prefix
 from restore.networks.residual import Trunk, leaky
 from restore.networks.spynet import layered_spynet
@@ -50,8 +50,7 @@ class Propagation(BidirectionalNetwork):
 
     def reconstruct(self, frame: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
         features = leaky(self.fusion(torch.cat((backward, forward), dim=1)))
-        large = shuffle_twice(features, self.upsample1, self.upsample2)
-        residue: Tensor = self.conv_last(leaky(self.conv_hr(large)))
+        residue = residue_x4(features, self.upsample1, self.upsample2, self.conv_hr, self.conv_last)
         return residue + plain_resize(frame)
 
 

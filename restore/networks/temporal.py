@@ -32,7 +32,10 @@ class TemporalTraits:
     """Numbers kept for each pixel of each frame of a window, its context included, while the window is worked on."""
 
     values_at_once: int
-    """Numbers for each pixel that the largest step holds beside those, once for a window."""
+    """Numbers for each pixel of a frame that the largest step holds beside those."""
+
+    values_of_band: int
+    """Numbers that the last layers hold, which work on a frame band by band, so whatever its size."""
 
     macs_per_frame: int
     """Multiply-accumulate operations for each pixel of a frame whose result is wanted."""
