@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -69,6 +71,11 @@ def gfpgan(case: Case) -> None:
     for level in (1, 3):
         case.compare(f"rgb{level}", inner[f"rgb{level}"][0], scaled=True)
     compare_output(case, output)
+
+    network.lower(torch.bfloat16)
+    error = (network(picture(case)).clamp(-1, 1) - output.clamp(-1, 1)).square().mean()
+    decibels = 10 * math.log10(2**2 / float(error))
+    assert decibels >= 40, f"in bfloat16 it is only {decibels:.1f} dB close to float32"
 
 
 def restoreformer(case: Case) -> None:
