@@ -26,7 +26,7 @@ def double(x: Tensor) -> Tensor:
 class ModulatedConv(nn.Module):
     """A convolution whose input channels a style scales.
 
-    The published weights are scaled for each sample and then, where ``demodulate`` is true, brought back to length one.
+    The published weights are scaled for each sample and then, where ``demodulate`` is true, brought back to one length.
     To scale the input and the output instead is the same sum, and lets a whole batch share one convolution.
     """
 
@@ -36,17 +36,19 @@ class ModulatedConv(nn.Module):
         self.modulation = nn.Linear(style, inputs)
         self.weight = nn.Parameter(torch.randn(1, outputs, inputs, size, size) / math.sqrt(inputs * size**2))
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """``(N, inputs, H, W)`` and ``(N, style)`` float32 to ``(N, outputs, H, W)``, as precise as the weights."""
+    def forward(self, x: Tensor, style: Tensor, enlarge: bool = False, gain: float = 1) -> Tensor:
+        """``(N, inputs, H, W)`` and ``(N, style)`` float32 to ``(N, outputs, H, W)``, as precise as the weights.
+
+        ``enlarge`` doubles the size before the convolution; ``gain`` is the length that demodulation brings weights to.
+        """
         weight = self.weight[0]
         scale = self.modulation(style)
-        out = functional.conv2d(
-            x.to(weight.dtype) * scale[:, :, None, None].to(weight.dtype), weight, padding=weight.shape[-1] // 2
-        )
+        x = x.to(weight.dtype) * scale[:, :, None, None].to(weight.dtype)
+        out = functional.conv2d(double(x) if enlarge else x, weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
             energy = weight.float().square().sum(dim=(2, 3))
             length = functional.linear(scale.square(), energy)
-            out = out * torch.rsqrt(length + _EPSILON)[:, :, None, None].to(out.dtype)
+            out.mul_((gain * torch.rsqrt(length + _EPSILON))[:, :, None, None].to(out.dtype))
         return out
 
 
@@ -61,8 +63,8 @@ class StyleConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1, outputs, 1, 1))
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        out = self.modulated_conv(double(x) if self.enlarge else x, style) * math.sqrt(2)
-        out = out + (self.weight * noise).to(out.dtype) + self.bias.to(out.dtype)
+        out = self.modulated_conv(x, style, self.enlarge, gain=math.sqrt(2))
+        out = out.add_((self.weight * noise).to(out.dtype)).add_(self.bias.to(out.dtype))
         return functional.leaky_relu_(out, SLOPE)
 
 
