@@ -64,9 +64,9 @@ def filled(name: str) -> dict[str, Tensor]:
 
 def sources() -> tuple[NetworkSource, NetworkSource]:
     """The network that restores and the one that parts, with contents that are read once."""
-    states = {name: filled(name) for name in (RESTORER, PARSER)}
-    return NetworkSource(RESTORER, "filled", lambda: states[RESTORER]), NetworkSource(
-        PARSER, "filled", lambda: states[PARSER]
+    restorer, parser = filled(RESTORER), filled(PARSER)
+    return NetworkSource(RESTORER, "filled restorer", lambda: restorer), NetworkSource(
+        PARSER, "filled parser", lambda: parser
     )
 
 
