@@ -22,8 +22,8 @@ from restore.progress import Progress
 from restore.settings import Settings
 from restore.stages import Upscale
 from restore.ui.clip_preview import fit_player, plays_in_browsers, write_frame
+from restore.ui.clip_work import played_beside
 from restore.ui.side_by_side import write_side_by_side
-from restore.ui.video_tab import played_beside
 from tests.browser import browser as browser
 from tests.clips import Sound, cut_off, picture, pictures, write_clip
 from tests.server import Server, running

@@ -19,15 +19,15 @@ CODECS = {codec: label(f"codec.{codec}") for codec in KINDS}
 
 
 class ClipComponents:
-    """The components, made where it is called for."""
+    """The components, made where it is called for; the names of their elements begin with ``prefix``."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
         usual = Encoding()
         self._codec = gr.Dropdown(
             [(title, codec) for codec, title in CODECS.items()],
             value=usual.codec,
             label=label("codec_label"),
-            elem_id="clip-codec",
+            elem_id=f"{prefix}codec",
         )
         self._crf = gr.Slider(
             0,
@@ -36,23 +36,23 @@ class ClipComponents:
             step=1,
             label=label("crf"),
             info=label("crf_info"),
-            elem_id="clip-crf",
+            elem_id=f"{prefix}crf",
         )
         self._container = gr.Dropdown(
             [(label("container_same"), SAME), *((TITLES[name], name) for name in get_args(Container))],
             value=SAME,
             label=label("container_label"),
             info=label("container_info"),
-            elem_id="clip-container",
+            elem_id=f"{prefix}container",
         )
         self._deinterlace = gr.Radio(
             [(label(f"deinterlace.{name}"), name) for name in get_args(Deinterlace)],
             value="auto",
             label=label("deinterlace_label"),
             info=label("deinterlace_info"),
-            elem_id="clip-deinterlace",
+            elem_id=f"{prefix}deinterlace",
         )
-        self._square = gr.Checkbox(True, label=label("square"), info=label("square_info"), elem_id="clip-square")
+        self._square = gr.Checkbox(True, label=label("square"), info=label("square_info"), elem_id=f"{prefix}square")
         with gr.Row():
             self._start, self._end = (
                 gr.Textbox(
@@ -61,7 +61,7 @@ class ClipComponents:
                     placeholder=placeholder,
                     max_lines=1,
                     min_width=120,
-                    elem_id=f"clip-{name}",
+                    elem_id=f"{prefix}{name}",
                 )
                 for name, placeholder in (("start", "0:00"), ("end", "1:02:03.5"))
             )
@@ -72,9 +72,9 @@ class ClipComponents:
         return [self._codec, self._crf, self._container, self._deinterlace, self._square, self._start, self._end]
 
     @property
-    def encoding(self) -> list[Component]:
-        """Those of them that decide what the result can hold."""
-        return [self._codec, self._container]
+    def encoding_chosen(self) -> list[Any]:
+        """The events in which a visitor chooses what the result can hold."""
+        return [self._codec.input, self._container.input]
 
     def read(
         self, codec: Any, crf: Any, container: Any, deinterlace: Any, square: Any, start: Any, end: Any

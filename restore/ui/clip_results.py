@@ -1,8 +1,9 @@
-"""What the tab for clips shows of a run: how it stands, source and result as they play, the downloads, the report."""
+"""What a tab for clips shows of a run: how it stands, source and result as they play, the downloads, the report."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from restore.settings import Settings
 from restore.stages import MATERIALS
 from restore.ui import clip_card, markup
 from restore.ui.attach import Update, attach
-from restore.ui.players import players, players_value
+from restore.ui.players import BEFORE_AFTER, players, players_value
 from restore.ui.results import Delivery, finished
 from restore.ui.side_by_side import write_side_by_side
 from restore.ui.texts import both, label, text
@@ -30,29 +31,38 @@ from restore.ui.uploads import still_there
 PAIR_FILE = "side_by_side.mp4"
 
 
-def options_values(options: ClipOptions) -> dict[str, Any]:
-    """What a job keeps of ``options``: what is needed to read the same part of the source again."""
+def options_values(options: ClipOptions, stretch: Fraction) -> dict[str, Any]:
+    """What a job keeps of ``options``: what is needed to read the same part of the source again.
+
+    ``stretch`` is how many times as long as that the result lasts.
+    """
     return {
         "start": None if options.start is None else str(options.start),
         "end": None if options.end is None else str(options.end),
         "deinterlace": options.deinterlace,
         "square_pixels": options.square_pixels,
+        "stretch": str(stretch),
     }
 
 
 class ClipPanel:
     """The components of the result of one clip, made where it is called for; a ``JobPanel``.
 
-    It shows the jobs of the page and those of the API, which bring nothing to play beside the result.
+    It shows the jobs of the page and those of the API, which bring nothing to play beside the result. The id of the job
+    is the ``parameter`` of the page's address, that of the side-by-side clip ``pair``; the names of the elements begin
+    with ``prefix``.
     """
 
-    status_id = "clip-status"
-
-    def __init__(self, settings: Settings) -> None:
-        self._status = gr.HTML(markup.status(both("state.ready_for_clip")), elem_id=self.status_id)
-        self._players = players("clip-players")
-        self._delivery = Delivery(settings, "video", "clip-")
-        self._pair = PairPanel()
+    def __init__(
+        self, settings: Settings, prefix: str, parameter: str, pair: str, words: tuple[str, str] = BEFORE_AFTER
+    ) -> None:
+        self.status_id = f"{prefix}status"
+        self._status = gr.HTML(
+            markup.status(both("state.ready_for_clip")), elem_id=self.status_id, elem_classes="restore-bars"
+        )
+        self._players = players(f"{prefix}players", words)
+        self._delivery = Delivery(settings, parameter, prefix)
+        self._pair = PairPanel(pair)
 
     @property
     def components(self) -> list[Block]:
@@ -96,27 +106,29 @@ class ClipPanel:
 def _played(shown: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The value of the players for what a job says: files of its own, or an upload that plays as it is."""
     before = folder / shown["before"] if shown["before"] else still_there(shown["source"])
-    return players_value(before, folder / shown["after"], shown["offset"])
+    return players_value(before, folder / shown["after"], shown["offset"], shown.get("stretch", 1.0))
 
 
 class PairPanel:
-    """The clip that shows source and result in one picture, on request; a ``JobPanel``."""
+    """The clip that shows source and result in one picture, on request; a ``JobPanel``.
 
-    status_id = "pair-status"
+    The id of the job is the ``parameter`` of the page's address, with which the names of the elements begin.
+    """
 
-    def __init__(self) -> None:
-        with gr.Column(visible=False, elem_id="pair") as self.group:
+    def __init__(self, parameter: str) -> None:
+        self._parameter, self.status_id = parameter, f"{parameter}-status"
+        with gr.Column(visible=False, elem_id=parameter) as self.group:
             gr.HTML(markup.note(both("pair_info")))
             with gr.Row():
                 self._run = gr.Button(
-                    label("pair_run"), scale=2, min_width=160, elem_id="pair-run", elem_classes="restore-once"
+                    label("pair_run"), scale=2, min_width=160, elem_id=f"{parameter}-run", elem_classes="restore-once"
                 )
                 self._stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id="pair-stop"
+                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{parameter}-stop"
                 )
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
-            self._player = players("pair-player")
-            self._download = gr.DownloadButton(str(label("download")), visible=False, elem_id="pair-download")
+            self._player = players(f"{parameter}-player")
+            self._download = gr.DownloadButton(str(label("download")), visible=False, elem_id=f"{parameter}-download")
 
     @property
     def components(self) -> list[Block]:
@@ -173,7 +185,7 @@ class PairPanel:
             self._stop,
             begin,
             [identity],
-            parameter="pair",
+            parameter=self._parameter,
             concurrency_limit=concurrency_limit,
         )
 
@@ -188,5 +200,5 @@ def compare(
         options["start"], options["end"], Encoding(), options["deinterlace"], options["square_pixels"], cuts=()
     )
     plan = plan_clip(info, source, target, (), part, settings)
-    write_side_by_side(plan, result, target, progress, settings)
+    write_side_by_side(plan, result, target, progress, settings, Fraction(options.get("stretch", 1)))
     return {"file": target.name}

@@ -24,13 +24,17 @@ STYLES = """
 .restore-players p { margin: 4px 0 0; color: var(--body-text-color); font-size: var(--text-sm); }
 """
 
-# The value is {before, after, offset}: two addresses, of which one may be missing, and how many seconds the first is
-# ahead of the second. Whatever is done with one of them happens to the other.
+# The value is {before, after, offset, stretch}: two addresses, of which one may be missing, how many seconds the first
+# is ahead of the second, and how many times as long the second lasts. Whatever is done with one of them happens to the
+# other.
 SCRIPT = """
 const FAR = 0.12; // seconds that the two may be apart
 const root = element.querySelector(".restore-players");
 const [before, after] = root.querySelectorAll("video");
 const offset = () => props.value?.offset ?? 0;
+const stretch = () => props.value?.stretch ?? 1;
+const ofBefore = (time) => time / stretch() + offset();
+const ofAfter = (time) => (time - offset()) * stretch();
 const linked = () => Boolean(props.value?.before && props.value?.after);
 
 function show(video, address) {
@@ -52,29 +56,34 @@ function paint() {
   for (const caption of root.querySelectorAll("figcaption")) caption.hidden = !linked();
 }
 
-function follow(leader, other, shift) {
+function follow(leader, other, timeOfOther, paceOfOther) {
   const place = () => {
-    const wanted = Math.max(0, leader.currentTime + shift());
+    const wanted = Math.max(0, timeOfOther(leader.currentTime));
     if (linked() && Math.abs(other.currentTime - wanted) > FAR) other.currentTime = wanted;
+  };
+  const keepPace = () => {
+    const wanted = leader.playbackRate * paceOfOther();
+    if (linked() && Math.abs(other.playbackRate - wanted) > 1e-6) other.playbackRate = wanted;
   };
   leader.addEventListener("play", () => {
     place();
+    keepPace();
     if (linked() && other.paused) other.play().catch(() => {});
   });
   leader.addEventListener("pause", () => linked() && !leader.ended && other.pause());
   leader.addEventListener("seeking", place);
-  leader.addEventListener("ratechange", () => linked() && (other.playbackRate = leader.playbackRate));
+  leader.addEventListener("ratechange", keepPace);
   leader.addEventListener("error", () => {
     leader.closest("figure").querySelector("p").hidden = !leader.getAttribute("src");
   });
 }
 
-follow(after, before, offset);
-follow(before, after, () => -offset());
+follow(after, before, ofBefore, () => 1 / stretch());
+follow(before, after, ofAfter, stretch);
 after.addEventListener("timeupdate", () => {
-  const apart = before.currentTime - after.currentTime - offset();
-  if (linked() && !after.paused && !before.seeking && Math.abs(apart) > 2 * FAR) {
-    before.currentTime = Math.max(0, after.currentTime + offset());
+  const wanted = ofBefore(after.currentTime);
+  if (linked() && !after.paused && !before.seeking && Math.abs(before.currentTime - wanted) > 2 * FAR) {
+    before.currentTime = Math.max(0, wanted);
   }
 });
 after.addEventListener("loadedmetadata", () => linked() && offset() && (before.currentTime = offset()));
@@ -83,13 +92,17 @@ paint();
 """
 
 
-def players(elem_id: str, **parameters: Any) -> gr.HTML:
-    """The component; its value is made by ``players_value``, or none. ``parameters`` go to ``gr.HTML``."""
+BEFORE_AFTER = (both("viewer.before"), both("viewer.after"))
+"""What the two are called, as HTML."""
+
+
+def players(elem_id: str, words: tuple[str, str] = BEFORE_AFTER) -> gr.HTML:
+    """The component; its value is made by ``players_value``, or none. ``words`` are what the two clips are called."""
     template = "".join(
-        f'<figure><figcaption id="{elem_id}-{name}">{words}</figcaption>'
+        f'<figure><figcaption id="{elem_id}-{name}">{caption}</figcaption>'
         f'<video controls playsinline preload="metadata" aria-labelledby="{elem_id}-{name}"></video>'
         f'<p role="alert" hidden>{both("players_failed")}</p></figure>'
-        for name, words in (("before", both("viewer.before")), ("after", both("viewer.after")))
+        for name, caption in zip(("before", "after"), words, strict=True)
     )
     return gr.HTML(
         html_template=f'<div class="restore-players" hidden>{template}</div>',
@@ -97,14 +110,16 @@ def players(elem_id: str, **parameters: Any) -> gr.HTML:
         js_on_load=SCRIPT,
         apply_default_css=False,
         elem_id=elem_id,
-        **parameters,
     )
 
 
-def players_value(before: Path | None, after: Path | None, offset: float = 0.0) -> dict[str, Any]:
-    """The value of ``players``: the first clip is shown ``offset`` seconds ahead of the second."""
+def players_value(before: Path | None, after: Path | None, offset: float = 0.0, stretch: float = 1.0) -> dict[str, Any]:
+    """The value of ``players``: the first clip is shown ``offset`` seconds ahead of the second, which lasts ``stretch``
+    times as long.
+    """
     return {
         "before": None if before is None else file_url(before),
         "after": None if after is None else file_url(after),
         "offset": offset,
+        "stretch": stretch,
     }

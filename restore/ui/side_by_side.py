@@ -33,11 +33,18 @@ AHEAD = 2
 """Decoded frames of each clip that wait."""
 
 
-def write_side_by_side(plan: ClipPlan, result: Path, target: Path, progress: Progress, settings: Settings) -> None:
+def write_side_by_side(
+    plan: ClipPlan,
+    result: Path,
+    target: Path,
+    progress: Progress,
+    settings: Settings,
+    stretch: Fraction = Fraction(1),
+) -> None:
     """Write ``target``: the part of the source that ``plan`` names beside ``result``, which was made of it.
 
-    Each frame of the result stands beside that of the source which is shown then; the sound is the result's.
-    Raises ``RestoreError`` kinds.
+    ``stretch`` is how many times as long the result lasts. Each frame of it stands beside that of the source which is
+    shown then; the sound is the result's. Raises ``RestoreError`` kinds.
     """
     ours = unlimited(settings)
     info = probe(result, ours)
@@ -61,22 +68,23 @@ def write_side_by_side(plan: ClipPlan, result: Path, target: Path, progress: Pro
         container = stack.enter_context(open_clip(result, ours))
         others = OtherStreams(container, info, encoder.container, None, None)
         writer = stack.enter_context(ClipWriter(target, encoder, others, check=progress.check))
-        for number, (before, after) in enumerate(_together(sources, results), 1):
+        for number, (before, after) in enumerate(_together(sources, results, stretch), 1):
             halves = [_on_white(frame, width, height) for frame in (before, after)]
             writer.write(replace(after, pixels=torch.cat(halves, dim=2), alpha=None))
             progress.report(Position(STAGE, 0, 1, number, max(number, info.video.frames or 0), FRAMES))
 
 
-def _together(sources: Iterator[Frame], results: Iterator[Frame]) -> Iterator[tuple[Frame, Frame]]:
+def _together(sources: Iterator[Frame], results: Iterator[Frame], stretch: Fraction) -> Iterator[tuple[Frame, Frame]]:
     """Every result with the source that is shown when it begins; both clips begin at the same moment."""
     source = next(sources)
     following = next(sources, None)
-    offset: Fraction | None = None
+    begin: tuple[Fraction, Fraction] | None = None
     for result in results:
-        if offset is None:
-            offset = source.pts - result.pts
+        if begin is None:
+            begin = source.pts, result.pts
         # Well inside both frames, because files round their times.
-        moment = result.pts + min(result.duration, source.duration) / 2 + offset
+        inside = min(result.duration / stretch, source.duration) / 2
+        moment = begin[0] + (result.pts - begin[1]) / stretch + inside
         while following is not None and following.pts <= moment:
             source, following = following, next(sources, None)
         yield source, result

@@ -1,0 +1,103 @@
+"""The work of a job on one clip: what was asked for, and the result with what browsers play of it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import restore
+from restore.clip_plan import ClipOptions, ClipPlan, plan_clip, seconds_of
+from restore.errors import Cancelled, RestoreError
+from restore.media.clips.probe import probe
+from restore.progress import Progress
+from restore.settings import Settings
+from restore.stages import Stage
+from restore.ui.clip_preview import PREVIEW, PREVIEW_OF_SOURCE, plays_in_browsers, unlimited, write_player
+from restore.ui.clip_results import options_values
+from restore.ui.results import result_values
+from restore.ui.uploads import name_among_uploads
+
+logger = logging.getLogger(__name__)
+
+BEFORE, AFTER = "before.mp4", "after.mp4"
+
+
+@dataclass(frozen=True)
+class ClipWork:
+    """What the visitor asked for: the clip, what is to be done with it, and what its result is called."""
+
+    source: Path
+    name: str
+    stages: Sequence[Stage]
+    settings: Settings
+    options: ClipOptions
+
+
+def plan_work(work: ClipWork, folder: Path) -> ClipPlan:
+    """What is going to be done, with a result in ``folder``; raises at once what can be refused before the work."""
+    info = probe(work.source, work.settings)
+    return plan_clip(info, work.source, folder / work.name, work.stages, work.options, work.settings)
+
+
+def restore_upload(work: ClipWork, progress: Progress, folder: Path) -> dict[str, Any]:
+    """The work of a job: restore a clip, with what browsers play of source and result and the report beside it."""
+    source, target, settings, options = work.source, folder / work.name, work.settings, work.options
+    report = restore.restore_video(
+        source,
+        target,
+        work.stages,
+        options.start,
+        options.end,
+        progress,
+        settings=settings,
+        encoding=options.encoding,
+        deinterlace=options.deinterlace,
+        square_pixels=options.square_pixels,
+        cuts=options.cuts,
+        cut_threshold=options.cut_threshold,
+    )
+    report_path = folder / f"{target.stem}_report.json"
+    report.write(report_path)
+
+    stretch = math.prod((getattr(stage, "stretch", Fraction(1)) for stage in work.stages), start=Fraction(1))
+    played = played_beside(source, target, options, progress, settings)
+    progress.check()
+    return result_values(
+        target.name,
+        report.to_dict(),
+        report_path.name,
+        played=None if played is None else {**played, "stretch": float(stretch)},
+        options=options_values(options, stretch),
+    )
+
+
+def played_beside(
+    source: Path, target: Path, options: ClipOptions, progress: Progress, settings: Settings
+) -> dict[str, Any] | None:
+    """What the players get: files beside ``target``, made where a browser would not play what is there already.
+
+    None where they cannot be made, as on a full disk: the result, which may have taken hours, is worth more.
+    """
+    before, after, offset = None, target.name, 0.0
+    try:
+        info, result = probe(source, settings), probe(target, unlimited(settings))
+        if plays_in_browsers(source, info):
+            offset = 0.0 if options.start is None else float(seconds_of("start", options.start))
+        else:
+            before = BEFORE
+            write_player(source, info, target.with_name(before), options, PREVIEW_OF_SOURCE, progress, settings)
+        if not plays_in_browsers(target, result):
+            after = AFTER
+            whole = ClipOptions(deinterlace="off")
+            write_player(target, result, target.with_name(after), whole, PREVIEW, progress, settings)
+    except Cancelled:
+        raise
+    except RestoreError as error:
+        logger.warning("There is nothing to play of %s: %s", target.name, error)
+        return None
+    return {"source": name_among_uploads(source), "before": before, "after": after, "offset": offset}
