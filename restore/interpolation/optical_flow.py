@@ -49,9 +49,9 @@ LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class Pair:
-    """Two frames ``(N, 3, H, W)`` and the motion ``(N, 2, H, W)`` from each to the other, x and y in pixels.
+    """Two frames ``(1, 3, H, W)`` and the motion ``(1, 2, H, W)`` from each to the other, x and y in pixels.
 
-    The trust ``(N, 1, H, W)`` in each motion is in [0, 1]; ``change (N, 1, H, W)`` is the mean square difference of the
+    The trust ``(1, 1, H, W)`` in each motion is in [0, 1]; ``change (1, 1, H, W)`` is the mean square difference of the
     frames around each pixel.
     """
 
@@ -76,22 +76,21 @@ def _search(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.f
     return np.asarray(flow, np.float32)
 
 
-def _grey(frames: Tensor) -> NDArray[np.uint8]:
-    luma = (frames * frames.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1)
+def _grey(frame: Tensor) -> NDArray[np.uint8]:
+    luma = (frame[0] * frame.new_tensor(LUMA).view(3, 1, 1)).sum(dim=0)
     return (luma.clamp(0, 1) * 255).round().to("cpu", torch.uint8).numpy()
 
 
 def motion(first: Tensor, second: Tensor) -> Tensor:
-    """The motion ``(N, 2, H, W)`` from every pixel of ``first (N, 3, H, W)`` to its place in ``second``, in pixels."""
-    count, _, height, width = first.shape
+    """The motion ``(1, 2, H, W)`` from every pixel of ``first (1, 3, H, W)`` to its place in ``second``, in pixels."""
+    height, width = first.shape[-2:]
     if min(height, width) < SMALLEST_SIDE:
-        return first.new_zeros(count, 2, height, width)
-    found = [_search(one, other) for one, other in zip(_grey(first), _grey(second), strict=True)]
-    return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2).to(first.device)
+        return first.new_zeros(1, 2, height, width)
+    return torch.from_numpy(_search(_grey(first), _grey(second))).permute(2, 0, 1)[None].to(first.device)
 
 
 def _look_up(picture: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:
-    """``picture (N, C, H, W)`` where ``flow`` points to from every pixel; beyond the border is the nearest pixel."""
+    """``picture (1, C, H, W)`` where ``flow`` points to from every pixel; beyond the border is the nearest pixel."""
     height, width = flow.shape[-2:]
     x = torch.arange(width, device=flow.device, dtype=torch.float32) + flow[:, 0]
     y = torch.arange(height, device=flow.device, dtype=torch.float32)[:, None] + flow[:, 1]
@@ -107,21 +106,20 @@ def _trust(here: Tensor, there: Tensor, flow: Tensor, back: Tensor) -> Tensor:
 
 
 def _difference(first: Tensor, second: Tensor) -> Tensor:
-    """The mean square difference of two frames over the window around each pixel: ``(N, 1, H, W)``."""
+    """The mean square difference of two frames over the window around each pixel: ``(1, 1, H, W)``."""
     square = (first - second).square().mean(dim=1, keepdim=True)
     return functional.avg_pool2d(square, WINDOW, stride=1, padding=WINDOW // 2, count_include_pad=False)
 
 
 def _without_seams(flow: Tensor) -> Tensor:
     """The motion without what is thinner than half of ``SEAM``."""
-    planes = flow.flatten(0, 1).cpu().numpy()
-    smooth = np.stack([cv2.medianBlur(plane, SEAM) for plane in planes])
+    smooth = np.stack([cv2.medianBlur(plane, SEAM) for plane in flow[0].cpu().numpy()])
     return torch.from_numpy(smooth).to(flow.device).view_as(flow)
 
 
 def prepare(first: Tensor, second: Tensor) -> Pair:
-    """What all times between two frames ``(N, 3, H, W)``, RGB in [0, 1], share."""
-    first, second = first.float(), second.float()
+    """What all times between two frames ``(3, H, W)``, RGB in [0, 1], share."""
+    first, second = first[None].float(), second[None].float()
     forward, backward = motion(first, second), motion(second, first)
     return Pair(
         first,
@@ -135,7 +133,7 @@ def prepare(first: Tensor, second: Tensor) -> Pair:
 
 
 def at(pair: Pair, time: float) -> Tensor:
-    """The frame ``(N, 3, H, W)`` in [0, 1] at ``time``, 0 being the first frame and 1 the second."""
+    """The frame ``(3, H, W)`` in [0, 1] at ``time``, 0 being the first frame and 1 the second."""
     # The motion of the whole way, told from both frames, carried to the time wanted.
     from_first, first_weight = splat(pair.forward, time * pair.forward, pair.forward_trust + LEAST_TRUST)
     from_second, second_weight = splat(-pair.backward, (1 - time) * pair.backward, pair.backward_trust + LEAST_TRUST)
@@ -153,7 +151,7 @@ def at(pair: Pair, time: float) -> Tensor:
     still = (1 - time) * pair.first + time * pair.second
     frame = torch.lerp(frame, still, unmatched / (unmatched + unmoved))
     # What came into view between the frames was in neither; the nearer one is the better guess.
-    return torch.where(weight > LEAST_WEIGHT, frame, first if time <= 0.5 else second).clamp(0, 1)
+    return torch.where(weight > LEAST_WEIGHT, frame, first if time <= 0.5 else second)[0].clamp(0, 1)
 
 
 def _seen(flow: Tensor, way: Tensor, to_frame: Tensor) -> Tensor:
