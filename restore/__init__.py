@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from restore.media.clips.probe import probe
     from restore.media.clips.sequence import ImageSequence
     from restore.pipeline import restore_image
-    from restore.stages import Faces, Upscale, parse_steps, recipe
+    from restore.stages import Faces, Interpolate, Upscale, parse_steps, recipe
 
 __all__ = [
     "BusyError",
@@ -45,6 +45,7 @@ __all__ = [
     "Frame",
     "ImageSequence",
     "InputError",
+    "Interpolate",
     "LimitError",
     "OutputError",
     "Position",
@@ -74,6 +75,7 @@ _LAZY = {
     "restore_video": "restore.clip_pipeline",
     "restore_image": "restore.pipeline",
     "Faces": "restore.stages",
+    "Interpolate": "restore.stages",
     "Upscale": "restore.stages",
     "parse_steps": "restore.stages",
     "probe": "restore.media.clips.probe",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import torch
@@ -24,7 +25,7 @@ class Engine:
 
     ``download`` says whether models that are missing may be downloaded. ``pass_bytes`` is what one pass of a network
     may take at most, where other work beside it needs memory too. ``crops`` takes the faces that are cut out, if
-    anybody wants them.
+    anybody wants them. ``rate`` is how many frames a second come in, on the average, ``None`` for a picture.
     """
 
     settings: Settings
@@ -34,6 +35,7 @@ class Engine:
     download: bool = True
     pass_bytes: int | None = None
     crops: CropFolder | None = None
+    rate: Fraction | None = None
 
     @classmethod
     def start(cls, settings: Settings, progress: Progress, *, download: bool = True) -> Engine:

@@ -41,6 +41,9 @@ LONGEST_HOLD = Fraction(3, 10)
 SMOOTHED = 8
 """Frames before and behind one whose times say when it would come in an even motion."""
 
+FRAMES_HELD = AROUND + SMOOTHED + 1
+"""How many frames wait at most where copies are left out and the rest comes evenly."""
+
 LUMA = (0.299, 0.587, 0.114)
 
 

@@ -60,7 +60,7 @@ def intervals(frames: Iterable[Frame], rate: Fraction) -> Iterator[Interval]:
     begin, gap = first.pts, step
     index = 0
 
-    def moments(end: Fraction) -> Iterator[Moment]:
+    def moments(first: Frame, end: Fraction) -> Iterator[Moment]:
         nonlocal index
         while index == 0 or begin + index * step < end - tolerance:
             pts = begin + index * step
@@ -70,8 +70,8 @@ def intervals(frames: Iterable[Frame], rate: Fraction) -> Iterator[Interval]:
 
     for second in source:
         gap = second.pts - first.pts
-        yield Interval(first, second, tuple(moments(second.pts)), second.pts)
+        yield Interval(first, second, tuple(moments(first, second.pts)), second.pts)
         first = second
     end = first.pts + (first.duration or gap)
     gap = end - first.pts
-    yield Interval(first, None, tuple(moments(end)), end)
+    yield Interval(first, None, tuple(moments(first, end)), end)

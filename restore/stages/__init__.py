@@ -13,6 +13,7 @@ from typing import Any
 from restore.errors import SettingsError
 from restore.stages.base import OpenStage, Stage, Work
 from restore.stages.faces import Faces
+from restore.stages.interpolate import Interpolate
 from restore.stages.material import MATERIALS, auto_candidates
 from restore.stages.upscale import Upscale
 
@@ -21,6 +22,7 @@ __all__ = [
     "RECIPE_VERSION",
     "STAGES",
     "Faces",
+    "Interpolate",
     "OpenStage",
     "Stage",
     "Upscale",
@@ -35,11 +37,13 @@ RECIPE_VERSION = 1
 LONGEST_CHAIN = 32
 """Steps of a chain at most: a script of a stranger can name as many as it likes, and each takes time."""
 
-STAGES: Mapping[str, type[Upscale] | type[Faces]] = {kind.stage: kind for kind in (Upscale, Faces)}
+_KINDS = (Upscale, Faces, Interpolate)
+
+STAGES: Mapping[str, type[Upscale] | type[Faces] | type[Interpolate]] = {kind.stage: kind for kind in _KINDS}
 
 
 def _parse_step(step: object, position: int) -> Stage:
-    if isinstance(step, Upscale | Faces):
+    if isinstance(step, _KINDS):
         return step
     if not isinstance(step, Mapping):
         raise SettingsError(f'Step {position} must be an object such as {{"stage": "upscale"}}, not {step!r}.')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, ClassVar, Protocol
 
 from restore.frame import Frame
@@ -59,12 +60,37 @@ class Stage(Protocol):
     uses_shots: ClassVar[bool]
     """Whether the stage reads ``Frame.shot``; shots are looked for, and frames kept waiting for it, only if so."""
 
+    only_clips: ClassVar[bool]
+    """Whether the stage has nothing to do with a single picture."""
+
+    keeps_frames: ClassVar[bool]
+    """Whether frames of the source come out again as they were, so that what lies a little outside of [0, 1] stays."""
+
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them, with the name of the stage under ``stage``."""
         ...
 
     def output_size(self, width: int, height: int) -> tuple[int, int]:
         """The size ``(width, height)`` that a frame of this size gets; raises ``LimitError`` where it can have none."""
+        ...
+
+    def output_rate(self, rate: Fraction) -> Fraction:
+        """The frames a second of a clip that comes in with ``rate``; raises ``LimitError`` where it can have none."""
+        ...
+
+    @property
+    def stretch(self) -> Fraction:
+        """How many times as long a clip becomes: the times of its frames are multiplied by this."""
+        ...
+
+    @property
+    def keeps_sound(self) -> bool:
+        """Whether a clip keeps its sound, which is stretched as its frames are."""
+        ...
+
+    @property
+    def frames_held(self) -> int:
+        """How many frames wait in the stage at most, beside the one that it works on."""
         ...
 
     def work(self, width: int, height: int) -> Work:
@@ -78,6 +104,28 @@ class Stage(Protocol):
         only says which one the stage will run on.
         """
         ...
+
+
+class FrameByFrame:
+    """What settings inherit whose stage makes one frame of each, in its time, of pictures and of clips."""
+
+    only_clips: ClassVar[bool] = False
+    keeps_frames: ClassVar[bool] = False
+
+    def output_rate(self, rate: Fraction) -> Fraction:
+        return rate
+
+    @property
+    def stretch(self) -> Fraction:
+        return Fraction(1)
+
+    @property
+    def keeps_sound(self) -> bool:
+        return True
+
+    @property
+    def frames_held(self) -> int:
+        return 0
 
 
 def each_once(frames: Iterable[Frame], work: Callable[[Frame], Frame]) -> Generator[Frame]:

@@ -19,7 +19,7 @@ from restore.inference.engine import Engine
 from restore.inference.resample import lanczos
 from restore.models import AUTO, Model, offered_for, open_model, why_missing, why_unusable
 from restore.report import ModelUse
-from restore.stages.base import Work, each_once
+from restore.stages.base import FrameByFrame, Work, each_once
 from restore.stages.numbers import number
 
 RESTORERS = ("gfpgan-1.4", "gfpgan-1.3", "gfpgan-1.2", "restoreformer")
@@ -44,7 +44,7 @@ LARGEST_MIN_SIZE = 4096
 
 
 @dataclass(frozen=True)
-class Faces:
+class Faces(FrameByFrame):
     """Find faces, restore them with ``model`` and put them back; frames keep their size.
 
     ``model="auto"`` takes the best one that is at hand and may be used for everything. ``fidelity`` (0 to 1) is for

@@ -23,7 +23,7 @@ from restore.inference.runner import Runner
 from restore.models import AUTO, Model, offered_for, open_blend, open_model, why_missing
 from restore.progress import FRAMES, Meter, Part
 from restore.report import ModelUse
-from restore.stages.base import Work, each_in_groups, each_once
+from restore.stages.base import FrameByFrame, Work, each_in_groups, each_once
 from restore.stages.material import MATERIALS, auto_candidates, choose_for
 from restore.stages.numbers import number
 
@@ -51,7 +51,7 @@ def parse_target(text: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Upscale:
+class Upscale(FrameByFrame):
     """Enlarge by ``scale`` (1 to 8), or to fit inside ``target`` (``"3840x2160"``, ``"4k"``), keeping the aspect.
 
     The network runs at least once, at ``scale=1`` as well, which restores a picture at its own size, and as often as

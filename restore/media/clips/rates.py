@@ -86,17 +86,17 @@ def _is_pulldown(steps: Sequence[int]) -> bool:
     return turns >= 0.9 * (len(steps) - 1)
 
 
-def parse_rate(value: object) -> Fraction:
+def parse_rate(value: object, name: str = "rate") -> Fraction:
     """Frames a second as an exact number: from a number, or text such as "25" or "30000/1001".
 
-    Raises ``SettingsError`` for anything else, and beyond ``HIGHEST_RATE``.
+    Raises ``SettingsError`` for anything else, and beyond ``HIGHEST_RATE``; ``name`` is what it calls the value.
     """
     try:
         if isinstance(value, bool) or not isinstance(value, str | Rational | Real):
             raise ValueError
         rate = Fraction(value.strip()) if isinstance(value, str) else Fraction(str(value))
     except (ValueError, ZeroDivisionError) as error:
-        raise SettingsError(f"rate is {value!r}: give frames a second, such as 24, 23.976 or 24000/1001.") from error
+        raise SettingsError(f"{name} is {value!r}: give frames a second, such as 24, 23.976 or 24000/1001.") from error
     if not 0 < rate <= HIGHEST_RATE:
-        raise SettingsError(f"rate is {value}: give frames a second, above 0 and at most {HIGHEST_RATE}.")
+        raise SettingsError(f"{name} is {value}: give frames a second, above 0 and at most {HIGHEST_RATE}.")
     return rate

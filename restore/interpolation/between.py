@@ -1,0 +1,170 @@
+"""What lies between two frames, at one or several times: by a network, or by the motion itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from restore import catalog
+from restore.errors import ResourceError
+from restore.faces.opening import opened
+from restore.inference import memory
+from restore.inference.engine import Engine
+from restore.inference.runner import SHARE_OF_MEMORY, NetworkSource
+from restore.inference.tiles import Tile, divide, largest_tile
+from restore.interpolation import optical_flow
+
+CONTEXT = 128
+"""Pixels around a tile that the network is given: further than this nothing should move from one frame to the next."""
+
+MULTIPLE = 64
+"""Windows are cut to a multiple of this, so that a network pads them little."""
+
+SMALLEST_TILE = 128
+
+LARGEST_RESULTS = 2**30
+"""Bytes of the frames that are made of one pair before the first of them is handed on, at most."""
+
+SHARE_OF_RESULTS = 0.1
+"""How much of the memory that is free these frames may take."""
+
+VALUES_PER_PIXEL: Mapping[str, int] = {
+    "rife": 320,
+    "ifrnet": 480,
+    "super-slomo": 640,
+    "film": 2400,
+    "dain": 3200,
+}
+"""Numbers held at once for each pixel of a frame while a network runs, by its architecture."""
+
+MACS_PER_PIXEL: Mapping[str, float] = {
+    "rife": 42e3,
+    "ifrnet": 193e3,
+    "super-slomo": 663e3,
+    "film": 2.1e6,
+    "dain": 8.7e6,
+}
+"""Multiply-accumulate operations for each pixel of a frame that is made, where there is one between two."""
+
+TAKES_SCALE = frozenset({"rife", "ifrnet"})
+"""The architectures that can look for motion at a smaller size."""
+
+HALF_FROM, QUARTER_FROM = 3e6, 12e6
+"""Pixels of a frame from which motion is looked for at half and at a quarter of its size, where nobody says otherwise:
+above 1080p and above 4K, things move further than networks look that learnt from small pictures."""
+
+
+class Between(Protocol):
+    """Makes frames between two; ``plan`` says in the end what was chosen for it."""
+
+    @property
+    def plan(self) -> Mapping[str, Any]: ...
+
+    def frames(self, first: Tensor, second: Tensor, times: Sequence[float]) -> Iterator[Tensor]:
+        """The frames ``(3, H, W)`` float32 in [0, 1] at ``times``, rising and in (0, 1), between two of that shape."""
+        ...
+
+
+@dataclass
+class BuiltInBetween:
+    """Follows the motion that OpenCV finds; runs on the CPU."""
+
+    engine: Engine
+    plan: Mapping[str, Any] = field(default_factory=dict)
+
+    def frames(self, first: Tensor, second: Tensor, times: Sequence[float]) -> Iterator[Tensor]:
+        if not times:
+            return
+        with torch.inference_mode():
+            motion = optical_flow.prepare(first.clamp(0, 1), second.clamp(0, 1))
+        for number, time in enumerate(times):
+            with torch.inference_mode():
+                made = optical_flow.at(motion, time)
+            yield made
+            self.engine.progress.advance(number + 1, len(times), "frames")
+
+
+@dataclass
+class NetworkBetween:
+    """Runs the network of ``source``, in tiles where a frame does not fit into memory.
+
+    ``scale`` is the share of the size at which it looks for motion, where it can choose; ``None`` goes by the size.
+    """
+
+    source: NetworkSource
+    engine: Engine
+    scale: float | None = None
+    plan: dict[str, Any] = field(default_factory=dict)
+    _tile: int | None = None
+
+    def frames(self, first: Tensor, second: Tensor, times: Sequence[float]) -> Iterator[Tensor]:
+        free = SHARE_OF_RESULTS * memory.available(self.engine.settings, torch.device("cpu"))
+        together = max(1, int(min(LARGEST_RESULTS, free)) // max(1, first.nbytes))
+        for start in range(0, len(times), together):
+            yield from self._together(first, second, times[start : start + together])
+
+    def _together(self, first: Tensor, second: Tensor, times: Sequence[float]) -> list[Tensor]:
+        """The frames at ``times``; what they share is computed once for each tile."""
+        height, width = first.shape[1:]
+        self._tile = self._tile or self._largest(height, width)
+        while True:
+            try:
+                return self._in_tiles(first, second, times, self._tile)
+            except RuntimeError as error:
+                if not memory.is_out_of_memory(error):
+                    raise
+                self._tile = min(self._tile, max(height, width)) // 2
+                if self._tile < SMALLEST_TILE:
+                    raise ResourceError(
+                        f"There is not enough memory for {self.source.name} even in tiles of {SMALLEST_TILE} pixels: "
+                        "close other programs that use the device, or choose a smaller model or another device."
+                    ) from error
+
+    def _in_tiles(self, first: Tensor, second: Tensor, times: Sequence[float], tile: int) -> list[Tensor]:
+        height, width = first.shape[1:]
+        scale = self._scale(height, width)
+        rows, columns = (divide(0, side, side, tile, CONTEXT) for side in (height, width))
+        tiles = [Tile(row, column) for row in rows for column in columns]
+        results = [torch.empty_like(first) for _ in times]
+        done = 0
+        with opened(self.source, self.engine) as opened_network:
+            network: Any = opened_network
+            for part in tiles:
+                pair = [part.cut(frame)[None].clamp(0, 1).to(self.engine.device) for frame in (first, second)]
+                state = network.prepare(*pair) if scale is None else network.prepare(*pair, scale)
+                core = (slice(None), slice(part.row.start, part.row.stop), slice(part.column.start, part.column.stop))
+                for result, time in zip(results, times, strict=True):
+                    made = network.at(state, time)[0].float().clamp_(0, 1).to("cpu")
+                    result[core] = part.core_of(made, 1)
+                    done += 1
+                    self.engine.progress.advance(done, len(tiles) * len(times), "tiles")
+        self.plan["tile"] = tile if len(tiles) > 1 else "whole frame"
+        if scale is not None:
+            self.plan["scale"] = scale
+        return results
+
+    @property
+    def _architecture(self) -> str:
+        return catalog.checkpoint(self.source.name).network
+
+    def _scale(self, height: int, width: int) -> float | None:
+        """The share of the size at which motion is looked for, ``None`` for a network that cannot choose."""
+        if self._architecture not in TAKES_SCALE:
+            return None
+        if self.scale is not None:
+            return self.scale
+        return 0.25 if height * width > QUARTER_FROM else 0.5 if height * width > HALF_FROM else 1.0
+
+    def _largest(self, height: int, width: int) -> int:
+        """The side of a tile that fits into the memory that is free."""
+        wanted = self.engine.settings.tile
+        free = SHARE_OF_MEMORY * memory.available(self.engine.settings, self.engine.device)
+        pixels = int(free) // (VALUES_PER_PIXEL[self._architecture] * torch.float32.itemsize)
+        if wanted is None and height * width <= pixels:
+            return max(height, width)
+        largest = max(SMALLEST_TILE, largest_tile(pixels, CONTEXT, MULTIPLE))
+        return largest if wanted is None else max(SMALLEST_TILE, min(wanted, largest))
