@@ -45,8 +45,8 @@ def macs_at_last(channels: int, wide: int = 64, layers: int = 2) -> int:
 
 
 def values_of_band(wide: int = 64, others: int = 0) -> int:
-    """Numbers that these layers hold at most while they work on one band, and ``others`` for each pixel beside it."""
-    return 2 * PIXELS * (3 * 16 * wide + others)
+    """Numbers that these layers hold at most for a band and the rows around it, ``others`` for each pixel included."""
+    return PIXELS * (3 * 16 * wide + others) * 5 // 4
 
 
 class ShufflePack(nn.Module):
