@@ -27,7 +27,7 @@ State = TypeVar("State")
 LONGEST = 60
 """Frames of a window at most, however much memory there is: the first result should not be long in coming."""
 
-ALLOCATOR = 1.15
+ALLOCATOR = 1.25
 """What memory is really taken for each byte that is asked for."""
 
 SMALLEST_WINDOW = 6

@@ -82,11 +82,17 @@ def offset_head(channels_in: int, channels: int, groups: int) -> nn.Sequential:
 
 
 def flow_guided(residue: Tensor, flow: Tensor, magnitude: float) -> Tensor:
-    """Offsets ``(N, 2 * taps, H, W)``: ``flow (N, 2, H, W)`` and at most ``magnitude`` pixels beside it."""
-    return magnitude * residue.float().tanh() + flow.flip(1).repeat(1, residue.shape[1] // 2, 1, 1)
+    """Offsets ``(N, 2 * taps, H, W)``: ``flow (N, 2, H, W)`` and at most ``magnitude`` pixels beside it.
+
+    It may overwrite ``residue``, which is among the largest tensors of a network.
+    """
+    offset = residue.float().tanh_().mul_(magnitude)
+    for_each_tap = offset.view(len(offset), -1, 2, *offset.shape[-2:])
+    for_each_tap.add_(flow.flip(1)[:, None])
+    return offset
 
 
 def alignment_values(channels: int, groups: int) -> int:
     """Numbers for each pixel that finding the offsets and masks and deforming so many channels holds at most."""
     found = 3 * TAPS * groups
-    return 3 * found + TAPS * channels // PARTS + 5 * channels
+    return 2 * found + TAPS * channels // PARTS + 5 * channels
