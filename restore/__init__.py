@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from restore.media.clips.probe import probe
     from restore.media.clips.sequence import ImageSequence
     from restore.pipeline import restore_image
-    from restore.stages import Faces, Interpolate, Upscale, parse_steps, recipe
+    from restore.stages import Colorize, Faces, Interpolate, Upscale, parse_steps, recipe
 
 __all__ = [
     "BusyError",
     "Cancelled",
+    "Colorize",
     "Encoding",
     "Faces",
     "Frame",
@@ -74,6 +75,7 @@ _LAZY = {
     "restore_frames": "restore.clip_pipeline",
     "restore_video": "restore.clip_pipeline",
     "restore_image": "restore.pipeline",
+    "Colorize": "restore.stages",
     "Faces": "restore.stages",
     "Interpolate": "restore.stages",
     "Upscale": "restore.stages",

@@ -96,7 +96,7 @@ def restore_pixels(
     with memory_in_words("this picture"):
         frame, reports = run_chain(stages, _to_frame(image, with_fill=bool(stages)), engine)
         engine.progress.check()
-        return _to_image(frame, image), reports
+        return _to_image(frame, image, coloured=any(stage.gives_colour for stage in stages)), reports
 
 
 def restore_image(
@@ -165,9 +165,14 @@ def given(name: str, value: object, kind: type[T]) -> T | None:
 
 
 def _plan_sizes(stages: Sequence[Stage], width: int, height: int, settings: Settings) -> list[tuple[int, int]]:
-    """The size of the picture before and after each stage; raises ``LimitError`` where one is too large."""
+    """The size of the picture before and after each stage; raises ``LimitError`` where one is too large.
+
+    Raises ``SettingsError`` for a stage that is for clips alone.
+    """
     sizes = [(width, height)]
     for stage in stages:
+        if stage.only_clips:
+            raise SettingsError(f"The stage {stage.stage} is for clips, and this is a picture: leave it out.")
         width, height = stage.output_size(width, height)
         check_output_pixels(width, height, settings)
         sizes.append((width, height))
@@ -209,9 +214,12 @@ def _to_frame(image: Image, *, with_fill: bool) -> Frame:
     return Frame(pixels, alpha, bits=image.bits)
 
 
-def _to_image(frame: Frame, source: Image) -> Image:
-    """The picture as files want it: the depth of the source, grey if the source was grey, and what came with it."""
-    pixels = frame.pixels.mean(dim=0, keepdim=True) if source.pixels.shape[2] == 1 else frame.pixels
+def _to_image(frame: Frame, source: Image, *, coloured: bool) -> Image:
+    """The picture as files want it: the depth of the source, grey if the source was grey and was not ``coloured``, and
+    what came with it.
+    """
+    stays_grey = source.pixels.shape[2] == 1 and not coloured
+    pixels = frame.pixels.mean(dim=0, keepdim=True) if stays_grey else frame.pixels
     return Image(
         pixels=to_integers(pixels.permute(1, 2, 0), source.pixels.dtype),
         alpha=None if frame.alpha is None else to_integers(frame.alpha, source.pixels.dtype),

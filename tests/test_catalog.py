@@ -112,7 +112,7 @@ def test_a_download_has_a_home_a_checksum_and_a_size() -> None:
 
 def test_the_checksums_of_packaged_files_are_those_of_the_catalogue() -> None:
     packaged = [entry for entry in catalog.checkpoints().values() if entry.package_file is not None]
-    assert [entry.name for entry in packaged] == ["built-in"]
+    assert [entry.name for entry in packaged] == ["built-in", "built-in-colour"]
     for entry in packaged:
         path = catalog.FOLDER.parent / str(entry.package_file)
         assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.sha256

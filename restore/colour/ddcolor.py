@@ -9,6 +9,9 @@ from torch.nn import functional
 from restore.colour.lab import lab_to_rgb
 from restore.colour.opencv_lab import rgb_to_lab
 
+SIDE = 512
+"""Of the square that the network sees, as published; a multiple of 32."""
+
 
 def squared(frames: Tensor, size: int) -> Tensor:
     """The grey square that the network sees, ``(N, 3, size, size)`` in [0, 1]; the sides' ratio is given up.
@@ -26,9 +29,9 @@ def with_chroma(frames: Tensor, chroma: Tensor) -> Tensor:
     return lab_to_rgb(torch.cat((rgb_to_lab(frames)[:, :1], enlarged.to(frames.dtype)), dim=1))
 
 
-def colourise(network: nn.Module, frames: Tensor, size: int = 512) -> Tensor:
+def colourise(network: nn.Module, frames: Tensor, size: int = SIDE) -> Tensor:
     """Frames ``(N, 3, H, W)`` in [0, 1] to frames with the network's colours and their own lightness.
 
-    ``size`` is the side of what the network sees, a multiple of 32. Reference: ``ddcolor/pipeline.py``.
+    ``size`` is the side of the square. Reference: ``ddcolor/pipeline.py``.
     """
     return with_chroma(frames, network(squared(frames, size)))

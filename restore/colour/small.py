@@ -14,9 +14,11 @@ from restore.colour.lab import lab_to_rgb, rgb_to_lab
 from restore.networks.colour_small import MULTIPLE, STRIDE
 
 SIDE = 208
-"""The network looks at pictures reduced to about the square of this many pixels, as it did in training."""
+"""The network looks at pictures reduced to about as many pixels as a square of this side has: there the textures are of
+the size that they had in training."""
 
-RADIUS, EPSILON = 4, 4e-3
+RADIUS, EPSILON = 8, 4e-3
+"""Of the guided enlargement: a window of 17 x 17 places, and the variance of L / 100 below which it counts as flat."""
 
 
 def working_size(height: int, width: int) -> tuple[int, int]:

@@ -27,6 +27,9 @@ ENCODERS: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 }
 """Depths and widths of the published encoders."""
 
+MACS_PER_PIXEL: Mapping[str, float] = {"convnext-t": 3.7e5, "convnext-l": 1.0e6}
+"""Multiply-accumulate operations for each pixel of the square that the network sees, by encoder."""
+
 WIDTH = 256
 """Of the colours and of the painted features."""
 

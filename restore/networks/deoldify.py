@@ -28,6 +28,9 @@ WIDE = 512
 ENCODERS: Mapping[str, str] = {"deep": "resnet34", "wide": "resnet101"}
 """torchvision's name of the encoder of each build."""
 
+MACS_PER_PIXEL: Mapping[str, float] = {"deep": 3.0e6, "wide": 2.2e6}
+"""Multiply-accumulate operations for each pixel of the square that the network sees."""
+
 DEEP_FACTOR = 1.5
 """The deep build widens each step up by this."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from restore.errors import SettingsError
 from restore.stages.base import OpenStage, Stage, Work
+from restore.stages.colorize import Colorize
 from restore.stages.faces import Faces
 from restore.stages.interpolate import Interpolate
 from restore.stages.material import MATERIALS, auto_candidates
@@ -21,6 +22,7 @@ __all__ = [
     "MATERIALS",
     "RECIPE_VERSION",
     "STAGES",
+    "Colorize",
     "Faces",
     "Interpolate",
     "OpenStage",
@@ -37,9 +39,11 @@ RECIPE_VERSION = 1
 LONGEST_CHAIN = 32
 """Steps of a chain at most: a script of a stranger can name as many as it likes, and each takes time."""
 
-_KINDS = (Upscale, Faces, Interpolate)
+_KINDS = (Upscale, Faces, Interpolate, Colorize)
 
-STAGES: Mapping[str, type[Upscale] | type[Faces] | type[Interpolate]] = {kind.stage: kind for kind in _KINDS}
+STAGES: Mapping[str, type[Upscale] | type[Faces] | type[Interpolate] | type[Colorize]] = {
+    kind.stage: kind for kind in _KINDS
+}
 
 
 def _parse_step(step: object, position: int) -> Stage:

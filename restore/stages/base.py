@@ -63,6 +63,9 @@ class Stage(Protocol):
     only_clips: ClassVar[bool]
     """Whether the stage has nothing to do with a single picture."""
 
+    gives_colour: ClassVar[bool]
+    """Whether frames without colour come out with it, so that a grey file becomes one in colour."""
+
     keeps_frames: ClassVar[bool]
     """Whether frames of the source come out again as they were, so that what lies a little outside of [0, 1] stays."""
 
@@ -110,6 +113,7 @@ class FrameByFrame:
     """What settings inherit whose stage makes one frame of each, in its time, of pictures and of clips."""
 
     only_clips: ClassVar[bool] = False
+    gives_colour: ClassVar[bool] = False
     keeps_frames: ClassVar[bool] = False
 
     def output_rate(self, rate: Fraction) -> Fraction:

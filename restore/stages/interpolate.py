@@ -61,6 +61,7 @@ class Interpolate:
     stage: ClassVar[str] = "interpolate"
     uses_shots: ClassVar[bool] = True
     only_clips: ClassVar[bool] = True
+    gives_colour: ClassVar[bool] = False
     keeps_frames: ClassVar[bool] = True
 
     model: str = AUTO
