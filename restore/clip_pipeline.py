@@ -20,7 +20,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from restore.clip_plan import ClipOptions, ClipPlan, Seconds, cut_times, plan_clip
+from restore.clip_plan import (
+    ClipOptions,
+    ClipPlan,
+    Seconds,
+    counts_through,
+    cut_times,
+    plan_clip,
+    rates_through,
+)
 from restore.errors import InputError, OutputError, SettingsError
 from restore.faces.keep import CropFolder
 from restore.frame import Frame
@@ -95,11 +103,12 @@ def restore_video(
     shot to the stages, and the report lists the cuts.
 
     Sound, subtitles, chapters and all else of the source are carried over as far as the container takes them, and every
-    timestamp is kept. A frame that is exactly like the one before is not computed again. Everything that can be refused
-    is refused before the work starts, and the result appears under its name only when it is whole and could be opened
-    again. Of a damaged clip all that decodes is restored, and the report says how much that is. The faces that
-    ``Faces`` restores are kept below the folder ``crops``, if there is one, as
-    ``restored_faces/<name>_<frame>_<face>.png``, and in ``cropped_faces`` as they were.
+    timestamp is kept, unless a stage makes another frame rate or slow motion: then all of it goes with the pictures. A
+    frame that is exactly like the one before is not computed again. Everything that can be refused is refused before
+    the work starts, and the result appears under its name only when it is whole and could be opened again. Of a damaged
+    clip all that decodes is restored, and the report says how much that is. The faces that ``Faces`` restores are kept
+    below the folder ``crops``, if there is one, as ``restored_faces/<name>_<frame>_<face>.png``, and in
+    ``cropped_faces`` as they were.
 
     Raises ``RestoreError`` kinds only, and what the listener of ``progress`` raises, which is called in this thread;
     ``progress`` can stop the work.
@@ -120,7 +129,8 @@ def restore_video(
 
     names = (DECODE, *(stage.stage for stage in stages), ENCODE)
     opened = _open(stages, engine, names)
-    work = _Work(plan, opened, engine, ClipProgress(engine.progress, names, plan.frames))
+    totals = [plan.counts[0], *plan.counts[1:], plan.counts[-1]]
+    work = _Work(plan, opened, engine, ClipProgress(engine.progress, names, totals))
     with memory_in_words("this clip"):
         work.run()
     return work.report(time.monotonic() - began)
@@ -141,10 +151,11 @@ def restore_frames(
     ``frames`` are ``Frame`` objects, or pictures ``(H, W, 3) uint8`` in R'G'B'; what comes out is of the same kind. One
     that is marked as a repeat of the one before, or is a picture with the very same pixels, is not computed again.
 
-    ``rate`` is how many there are a second: pictures get their times from it, the first one at zero. Where a stage of
-    the chain asks for shots (``uses_shots``), ``cuts`` are the times at which a new one begins; ``"auto"`` finds them
-    as ``restore_video`` does, for which some frames more are taken before the first one comes out; with ``None`` each
-    ``Frame`` says itself to which ``shot`` it belongs.
+    ``rate`` is how many there are a second: pictures get their times from it, the first one at zero, and a stage that
+    changes the rate takes it for that of the frames. Where a stage of the chain asks for shots (``uses_shots``),
+    ``cuts`` are the times at which a new one begins; ``"auto"`` finds them as ``restore_video`` does, for which some
+    frames more are taken before the first one comes out; with ``None`` each ``Frame`` says itself to which ``shot`` it
+    belongs.
 
     Raises ``RestoreError`` kinds only: for the settings at once, for the frames when they are asked for.
     """
@@ -160,8 +171,9 @@ def restore_frames(
         shots = None
     names = [stage.stage for stage in stages]
     opened = _open(stages, engine, names)
-    total = len(frames) if isinstance(frames, Sized) else 0
-    parts = ClipProgress(engine.progress, names, total)
+    rates = rates_through(stages, 1 / every)
+    counts = counts_through(stages, rates, len(frames) if isinstance(frames, Sized) else 0)
+    parts = ClipProgress(engine.progress, names, counts[1:])
     clocks = [_Clock() for _ in stages]
 
     def results() -> Generator[Picture]:
@@ -175,7 +187,7 @@ def restore_frames(
                 chain = shots.numbered(chain, look_at_frame)
                 stack.enter_context(closing(chain))
             for index, stage in enumerate(opened):
-                chain = _staged(stage, chain, engine, parts, index, clocks[index])
+                chain = _staged(stage, chain, replace(engine, rate=rates[index]), parts, index, clocks[index])
                 stack.enter_context(closing(chain))
             for frame in chain:
                 yield frame if kinds[0] is Frame else to_integers(frame.pixels.permute(1, 2, 0), np.dtype(np.uint8))  # type: ignore[misc]
@@ -261,7 +273,8 @@ class _Work:
             frames = ahead(self._decoded(), DECODED_AHEAD, check=self.parts.tick, name=DECODE)
             stack.enter_context(closing(frames))
             for part, stage in enumerate(self.opened, 1):
-                frames = _staged(stage, frames, self.engine, self.parts, part, self.clocks[part])
+                engine = replace(self.engine, rate=self.plan.rates[part - 1])
+                frames = _staged(stage, frames, engine, self.parts, part, self.clocks[part])
                 stack.enter_context(closing(frames))
             for frame in each_once(frames, self._trimmed):
                 self.sink.put(frame)
@@ -279,6 +292,7 @@ class _Work:
             pixel_format=encoder.pixel_format,
             encoder=dict(encoder.options),
             frame_rate=str(encoder.rate),
+            stretch=str(plan.stretch),
             time_base=str(track_time_base(encoder)),
             frames=self.written,
             reused=counts.repeats if self.opened else 0,
@@ -345,12 +359,20 @@ class _Work:
             others = None
             if plan.info.has_streams:
                 container = stack.enter_context(open_clip(plan.source, settings))
-                others = OtherStreams(container, plan.info, plan.encoder.container, plan.start, plan.end)
+                others = OtherStreams(
+                    container,
+                    plan.info,
+                    plan.encoder.container,
+                    plan.start,
+                    plan.end,
+                    stretch=plan.stretch,
+                    keeps_sound=plan.keeps_sound,
+                )
             writer = ClipWriter(
                 plan.target,
                 plan.encoder,
                 others,
-                start=plan.start or Fraction(0),
+                start=plan.zero,
                 words={RECIPE: json.dumps(recipe(plan.stages))},
                 check=self._check_encoding,
             )
@@ -390,8 +412,8 @@ def prepared(frame: Frame, plan: ClipPlan) -> Frame:
     if (frame.width, frame.height) != (width, height):
         pixels = lanczos(pixels, height, width)
         alpha = None if alpha is None else lanczos(alpha[None], height, width)[0]
-    if plan.stages:
-        # Networks were trained on what can be shown; a chain without stages keeps what lies a little beyond.
+    if not all(stage.keeps_frames for stage in plan.stages):
+        # Networks were trained on what can be shown; a chain that keeps the frames keeps what lies a little beyond.
         pixels = pixels.clamp(0, 1)
     return replace(frame, pixels=pixels, alpha=alpha)
 

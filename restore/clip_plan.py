@@ -22,6 +22,8 @@ from restore.media.clips.facts import ClipInfo
 from restore.media.clips.planes import Layout, layout_of
 from restore.media.clips.reader import ClipReader, Deinterlace
 from restore.media.clips.shots import CUT_THRESHOLD, Shots, shots_by
+from restore.media.clips.timing import NewClock
+from restore.media.clips.writer import FINEST, MPEG_TICKS
 from restore.media.images import check_output_pixels
 from restore.media.orientation import swaps_sides
 from restore.settings import MEBI, MINUTE, Settings
@@ -59,7 +61,8 @@ class ClipPlan:
     ``start``, ``end`` and ``cuts`` are on the clip's own clock; ``cuts`` is ``None`` where they are to be found, with
     ``cut_threshold``.
     ``size`` is that of a frame before the first stage, ``written`` that of the frames in the file, which may lack a row
-    or a column. ``frames`` is how many are expected, 0 where nobody knows.
+    or a column. ``rates`` and ``counts`` are the frames a second and the frames that are expected, 0 where nobody
+    knows, before the first stage and after each of them. The result lasts ``stretch`` times as long as the source.
     """
 
     info: ClipInfo
@@ -73,7 +76,9 @@ class ClipPlan:
     cut_threshold: float
     size: tuple[int, int]
     written: tuple[int, int]
-    frames: int
+    rates: tuple[Fraction, ...]
+    counts: tuple[int, ...]
+    stretch: Fraction
     encoder: Plan
     notes: tuple[str, ...]
 
@@ -91,7 +96,16 @@ class ClipPlan:
 
     def shots(self) -> Shots:
         """What tells the shots apart: the cuts that were given, or a search for them."""
-        return shots_by(self.cuts, self.encoder.rate, self.cut_threshold)
+        return shots_by(self.cuts, self.rates[0], self.cut_threshold)
+
+    @property
+    def zero(self) -> Fraction:
+        """What becomes zero in the file, of the times that frames have after the last stage."""
+        return NewClock.of(self.info.start, self.start, self.stretch).zero
+
+    @property
+    def keeps_sound(self) -> bool:
+        return all(stage.keeps_sound for stage in self.stages)
 
     def since_beginning(self, time: Fraction) -> Fraction:
         """A time on the clip's own clock in seconds from its beginning."""
@@ -110,7 +124,8 @@ def plan_clip(
     cuts = None if options.cuts == "auto" else cut_times(options.cuts, info.start)
     shots_by(cuts, info.video.frame_rate, options.cut_threshold)  # refuses a threshold that is none
     seconds = _seconds(info, start, end)
-    _check_length(info.name, seconds, settings)
+    stretch = stretch_of(stages)
+    _check_length(info.name, seconds, stretch, settings)
     reader = ClipReader(source, info, start=start, end=end, deinterlace=options.deinterlace, settings=settings)
 
     size, aspect = _squared(reader, square=options.square_pixels)
@@ -121,16 +136,19 @@ def plan_clip(
     written, notes = _even(sizes[-1], reader.size, options.encoding)
     video = info.video
     rate = video.frame_rate * (2 if options.deinterlace == "fields" and video.scan != "progressive" else 1)
+    rates = rates_through(stages, rate)
+    as_it_was = stretch == 1 and rates[-1] == rate
+    time_base = video.time_base if as_it_was else _time_base(video.time_base, rates[-1])
     encoder = plan_encoding(
         options.encoding,
         target,
-        Picture(*written, _layout(reader), reader.colour, rate, video.time_base, aspect, video.hdr),
+        Picture(*written, _layout(reader), reader.colour, rates[-1], time_base, aspect, video.hdr),
     )
     if video.alpha and not encoder.layout.alpha:
         notes.append("What can be seen through was put on white.")
     check_target(target)
-    _check_memory([reader.size, *sizes], settings)
-    _check_disk(target, encoder, seconds, settings)
+    _check_memory([reader.size, *sizes], list(zip(stages, sizes, strict=False)), settings)
+    _check_disk(target, encoder, None if seconds is None else seconds * stretch, settings)
     return ClipPlan(
         info=info,
         source=source,
@@ -143,7 +161,9 @@ def plan_clip(
         cut_threshold=options.cut_threshold,
         size=size,
         written=written,
-        frames=_expected(info, start, end, seconds, rate),
+        rates=rates,
+        counts=counts_through(stages, rates, _expected(info, start, end, seconds, rate)),
+        stretch=stretch,
         encoder=encoder,
         notes=tuple(notes),
     )
@@ -197,13 +217,50 @@ def _seconds(info: ClipInfo, start: Fraction | None, end: Fraction | None) -> Fr
     return max(Fraction(0), min(ends) - (video.start if start is None else max(start, video.start))) if ends else None
 
 
-def _check_length(name: str, seconds: Fraction | None, settings: Settings) -> None:
-    if seconds is not None and seconds > settings.max_clip_seconds:
-        raise LimitError(
-            f"{name} lasts {float(seconds / MINUTE):.1f} minutes and at most {settings.max_clip_seconds / MINUTE:g} "
-            "are restored: cut a part out with start and end.",
-            setting="RESTORE_MAX_CLIP_MINUTES",
-        )
+def _check_length(name: str, seconds: Fraction | None, stretch: Fraction, settings: Settings) -> None:
+    if seconds is None or seconds * max(stretch, Fraction(1)) <= settings.max_clip_seconds:
+        return
+    lasts = "lasts" if seconds > settings.max_clip_seconds else "would last, in slow motion,"
+    minutes = seconds * (1 if lasts == "lasts" else stretch) / MINUTE
+    raise LimitError(
+        f"{name} {lasts} {float(minutes):.1f} minutes and at most {settings.max_clip_seconds / MINUTE:g} are restored: "
+        "cut a part out with start and end.",
+        setting="RESTORE_MAX_CLIP_MINUTES",
+    )
+
+
+def rates_through(stages: Sequence[Stage], rate: Fraction) -> tuple[Fraction, ...]:
+    """The frames a second of a clip of ``rate`` before the first of ``stages`` and after each.
+
+    Raises ``LimitError`` where a stage can make no such rate.
+    """
+    rates = [rate]
+    for stage in stages:
+        rates.append(stage.output_rate(rates[-1]))
+    return tuple(rates)
+
+
+def counts_through(stages: Sequence[Stage], rates: Sequence[Fraction], frames: int) -> tuple[int, ...]:
+    """About how many frames there are before the first of ``stages`` and after each, where ``frames`` come in."""
+    counts = [Fraction(frames)]
+    for stage, (before, after) in zip(stages, pairwise(rates), strict=True):
+        counts.append(counts[-1] * stage.stretch * after / before)
+    return tuple(max(1, round(count)) if frames else 0 for count in counts)
+
+
+def stretch_of(stages: Sequence[Stage]) -> Fraction:
+    """How many times as long as its source the result of a chain is."""
+    return math.prod((stage.stretch for stage in stages), start=Fraction(1))
+
+
+def _time_base(own: Fraction | None, rate: Fraction) -> Fraction | None:
+    """The unit of times of which those of the source, in ``own``, become frames at another ``rate``.
+
+    If both cannot be whole numbers of it, those of the result are, which all lie on the grid of the new rate.
+    """
+    if own is None or math.lcm(own.denominator, 2 * rate.numerator) <= FINEST:
+        return own
+    return Fraction(1, rate.numerator * max(1, MPEG_TICKS // rate.numerator))
 
 
 def _squared(reader: ClipReader, *, square: bool) -> tuple[tuple[int, int], Fraction]:
@@ -239,9 +296,13 @@ def _even(size: tuple[int, int], source: tuple[int, int], encoding: Encoding) ->
     return even, [note]
 
 
-def _check_memory(sizes: Sequence[tuple[int, int]], settings: Settings) -> None:
+def _check_memory(
+    sizes: Sequence[tuple[int, int]], stages: Sequence[tuple[Stage, tuple[int, int]]], settings: Settings
+) -> None:
+    """Refuse what would not fit, of frames of ``sizes`` and of those that wait in ``stages``, each with its size."""
     largest = max(width * height for width, height in sizes)
-    needed = largest * 3 * torch.float32.itemsize * FRAMES_HELD
+    waiting = sum(stage.frames_held * width * height for stage, (width, height) in stages)
+    needed = (largest * FRAMES_HELD + waiting) * 3 * torch.float32.itemsize
     free = memory.available(settings, torch.device("cpu"))
     if needed > free:
         raise ResourceError(

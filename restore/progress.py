@@ -151,22 +151,22 @@ class ClipProgress:
     """Progress of the parts of the work on a clip, which run side by side and are called ``names``.
 
     ``done`` counts the frames of each part, and may be written by the thread that does the part; the listener is called
-    by ``tick`` alone. ``total`` is how many frames are expected, 0 where nobody knows.
+    by ``tick`` alone. ``totals`` say how many frames are expected of each part, 0 where nobody knows.
     """
 
-    def __init__(self, progress: Progress, names: Sequence[str], total: int) -> None:
-        self.progress, self.names, self.total = progress, names, total
+    def __init__(self, progress: Progress, names: Sequence[str], totals: Sequence[int]) -> None:
+        self.progress, self.names, self.totals = progress, names, totals
         self.done = [0.0] * len(self.names)
         self._shown: list[tuple[float, float] | None] = [None] * len(self.names)
         self._next = 0.0
 
     def of_part(self, part: int) -> Progress:
-        """The progress to give to a stage that is part number ``part``: of what it reports, the fraction counts as
-        that of the frame that it has in work.
+        """The progress to give to a stage that is part number ``part``: of what it reports, frames count as such, and
+        of anything else the fraction as that of the frame that it has in work.
         """
 
         def within(position: Position) -> None:
-            self.tick(part, position.fraction)
+            self.tick(part, position.done if position.unit == FRAMES else position.fraction)
 
         return self.progress.heard_by(within)
 
@@ -187,9 +187,14 @@ class ClipProgress:
 
     def _show(self, part: int, begun: float) -> None:
         counts = [count + (begun if index == part else 0.0) for index, count in enumerate(self.done)]
-        total = max(self.total, *counts) if self.total else 0.0
+        known = all(self.totals)
         for index, count in enumerate(counts):
             before = self._shown[index]
+            # Where one part turns out to have more frames, so do all the others.
+            more = (
+                self.totals[index] * other / total for other, total in zip(counts, self.totals, strict=True) if known
+            )
+            total = max(self.totals[index], count, *more) if known else 0.0
             self._report(index, count if before is None else max(before[0], count), total)
 
     def _report(self, index: int, done: float, total: float) -> None:

@@ -62,8 +62,9 @@ class ClipReport:
     ``source`` is what ``probe`` found, ``start`` and ``end`` are the part that was cut out and ``cuts`` the times at
     which a new shot begins, in seconds from the beginning of the source. ``frames`` were written; ``read`` counts those
     that were decoded, and what was special about them; ``reused`` those that were not computed, because they are
-    exactly like the one before. ``encoder`` are the settings that FFmpeg's encoder got. ``seconds`` says how long
-    decoding and encoding took, at the same time as the stages. ``notes`` are sentences for the user.
+    exactly like the one before. The result lasts ``stretch`` times as long as the source. ``encoder`` are the settings
+    that FFmpeg's encoder got. ``seconds`` says how long decoding and encoding took, at the same time as the stages.
+    ``notes`` are sentences for the user.
     """
 
     source: Mapping[str, Any]
@@ -75,6 +76,7 @@ class ClipReport:
     time_base: str
     frames: int
     reused: int
+    stretch: str
     read: Mapping[str, int]
     seconds: Mapping[str, float]
     start: str | None = None

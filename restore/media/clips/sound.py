@@ -17,6 +17,9 @@ from av.stream import Stream
 BITS_PER_CHANNEL = 96_000
 """The bit rate of lossy sound; well above where AAC and Opus are transparent, since this is a second generation."""
 
+SLOWEST_TEMPO = Fraction(1, 2)
+"""The least that FFmpeg's filter for time without pitch does at once."""
+
 WORDS = {"aac": "AAC", "libopus": "Opus", "flac": "FLAC", "alac": "ALAC"}
 
 
@@ -58,19 +61,28 @@ def plan_sound(stream: Stream, encoder: str) -> SoundPlan:
 
 @dataclass
 class ConvertedSound:
-    """Sound on its way through a decoder and an encoder; gaps in it become silence. ``broken`` counts lost packets."""
+    """Sound on its way through a decoder and an encoder; gaps in it become silence. ``broken`` counts lost packets.
+
+    It becomes ``stretch`` times as long, at the same pitch.
+    """
 
     output: OutputContainer
     stream: AudioStream
     source: AudioStream
     plan: SoundPlan
-    offset: Fraction = Fraction(0)
+    stretch: Fraction = Fraction(1)
     broken: int = 0
+    # A time on the clock of the source, and the one on that of the new file which it becomes.
+    _anchor: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
+    # How far the times that the filters see lie behind those of the source.
+    _offset: Fraction = Fraction(0)
     _graph: Graph | None = None
     _input: tuple[int, str, str] | None = None
 
     @classmethod
-    def add(cls, output: OutputContainer, source: Stream, plan: SoundPlan) -> ConvertedSound:
+    def add(
+        cls, output: OutputContainer, source: Stream, plan: SoundPlan, stretch: Fraction = Fraction(1)
+    ) -> ConvertedSound:
         """Add a stream for the sound of ``source`` to ``output``."""
         assert isinstance(source, AudioStream)
         made = output.add_stream(plan.encoder, rate=plan.rate)
@@ -80,13 +92,13 @@ class ConvertedSound:
         made.codec_context.time_base = made.time_base = Fraction(1, plan.rate)
         if plan.bit_rate:
             made.codec_context.bit_rate = plan.bit_rate
-        return cls(output, made, source, plan)
+        return cls(output, made, source, plan, stretch)
 
     def take(self, packet: Packet[AudioStream], start: Fraction, duration: Fraction) -> None:
         """Decode ``packet``, which begins at ``start`` on the clock of the new file, and mux what comes of it."""
         ticks = packet.pts if packet.pts is not None else packet.dts
         if ticks is not None:
-            self.offset = start - ticks * packet.time_base
+            self._anchor = ticks * packet.time_base, start
         try:
             frames = self.source.decode(packet)
         except av.FFmpegError:
@@ -111,15 +123,23 @@ class ConvertedSound:
     def _push(self, frame: AudioFrame) -> None:
         if frame.pts is None or frame.time_base is None:
             return
+        time = frame.pts * frame.time_base
         described = (frame.sample_rate, frame.format.name, frame.layout.name)
         if described != self._input:
             self._end_graph()
             self._graph, self._input = self._filters(frame), described
-        frame.pts = round((frame.pts * frame.time_base + self.offset) * frame.sample_rate)
+            self._offset = self._new_time(time) - time
+        elif self.stretch == 1:
+            self._offset = self._new_time(time) - time
+        frame.pts = round((time + self._offset) * frame.sample_rate)
         frame.time_base = Fraction(1, frame.sample_rate)
         assert self._graph is not None
         self._graph.push(frame)
         self._encode()
+
+    def _new_time(self, time: Fraction) -> Fraction:
+        there, here = self._anchor
+        return here + (time - there) * self.stretch
 
     def _end_graph(self) -> None:
         if self._graph is not None:
@@ -154,9 +174,19 @@ class ConvertedSound:
         nodes = [
             source,
             graph.add("aresample", f"{plan.rate}:async=1:out_chlayout={plan.layout}:out_sample_fmt={plan.format}"),
+            *(graph.add("atempo", f"{tempo:.12g}") for tempo in _tempos(1 / self.stretch)),
             graph.add("aformat", f"sample_fmts={plan.format}:channel_layouts={plan.layout}"),
             *([graph.add("asetnsamples", f"n={size}:p=0")] if size else []),
             graph.add("abuffersink"),
         ]
         graph.link_nodes(*nodes).configure()
         return graph
+
+
+def _tempos(tempo: Fraction) -> list[float]:
+    """The steps, none of them below what FFmpeg's filter can do, in which sound gets ``tempo`` times as fast."""
+    steps = []
+    while tempo < SLOWEST_TEMPO:
+        steps.append(SLOWEST_TEMPO)
+        tempo /= SLOWEST_TEMPO
+    return [float(step) for step in (*steps, tempo) if step != 1]

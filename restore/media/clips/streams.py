@@ -28,6 +28,7 @@ from restore.media.clips import subtitles
 from restore.media.clips.encoders import KINDS, TITLES, Codec, Container
 from restore.media.clips.facts import Chapter, ClipInfo
 from restore.media.clips.sound import ConvertedSound, is_lossless, plan_sound
+from restore.media.clips.timing import NewClock
 from restore.report import Dropped
 
 COPIED_SOUND: Mapping[Container, frozenset[str]] = {
@@ -112,6 +113,9 @@ PEEKED = 400
 
 Action = Literal["copy", "convert", "save", "cover", "drop"]
 
+Sound = Literal["keep", "stretch", "drop"]
+"""What the sound of a clip becomes: it stays as it is, or as long as pictures that run slower, or is left out."""
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -124,7 +128,7 @@ class Passage:
     why: str = ""
 
 
-def plan_streams(source: InputContainer, picture: int, container: Container) -> list[Passage]:
+def plan_streams(source: InputContainer, picture: int, container: Container, sound: Sound = "keep") -> list[Passage]:
     """Decide what becomes of every stream of ``source`` but number ``picture`` in a file of the kind ``container``.
 
     Attachments and data are planned too; chapters and metadata are not streams.
@@ -138,7 +142,7 @@ def plan_streams(source: InputContainer, picture: int, container: Container) -> 
         title = TITLES[container]
         match stream.type:
             case "audio":
-                passages.append(_sound(stream, what, container, takes))
+                passages.append(_sound(stream, what, container, takes, sound))
             case "subtitle":
                 passages.append(_subtitles(stream, what, container))
             case "video" if _is_cover(stream):
@@ -286,6 +290,8 @@ class OtherStreams:
 
     ``source`` is opened for this alone, and its caller closes it; ``info`` is what ``probe`` said of it. Of the time
     from ``start`` to ``end`` in seconds of the source's clock, ``start`` becomes zero; without one, the clock stays.
+    Pictures that are shown ``stretch`` times as long have their sound, subtitles and chapters with them, unless the
+    sound is to be left out (``keeps_sound``).
     ``carried``, ``dropped`` and ``notes`` are complete after ``finish`` and ``save_beside``.
     """
 
@@ -294,6 +300,8 @@ class OtherStreams:
     container: Container
     start: Fraction | None = None
     end: Fraction | None = None
+    stretch: Fraction = Fraction(1)
+    keeps_sound: bool = True
     carried: list[str] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -309,7 +317,10 @@ class OtherStreams:
     _broken: int = 0
 
     def __post_init__(self) -> None:
-        self._passages = plan_streams(self.source, self.info.video.index, self.container)
+        sound: Sound = "keep" if self.stretch == 1 else "stretch"
+        sound = sound if self.keeps_sound else "drop"
+        self._clock = NewClock.of(self.info.start, self.start, self.stretch)
+        self._passages = plan_streams(self.source, self.info.video.index, self.container, sound)
         self._order = count()
         chosen = [self.source.streams[entry.index] for entry in self._passages if entry.action != "drop"]
         moving = [stream for stream in chosen if stream.type in ("audio", "subtitle", "video")]
@@ -327,11 +338,16 @@ class OtherStreams:
         self._peek()
 
     @property
+    def zero(self) -> Fraction:
+        """What becomes zero, on the clock of frames whose times were multiplied by ``stretch``; before ``shift``."""
+        return self._clock.zero
+
+    @property
     def earliest(self) -> Fraction:
         """The first time that is meant to be heard, or zero if that is not negative; before ``shift``."""
         return min(
             (
-                first
+                self._clock.at(first + self._origin)
                 for index, first in self._firsts().items()
                 if not self._is_priming(self.source.streams[index], first)
             ),
@@ -489,14 +505,14 @@ class OtherStreams:
         time = _time(packet)
         if time is None or packet.stream.index not in self._carriers:
             return
-        duration = _duration(packet)
-        start = time - self._origin + self.shift
+        duration = _duration(packet) * self.stretch
+        start = self._clock.at(time) + self.shift
         self._read_to[packet.stream.index] = start
         if packet.stream.type == "subtitle":
             late = max(Fraction(0), -start)
             start, duration = start + late, duration - late
             if self.end is not None:
-                duration = min(duration, self.end - self._origin + self.shift - start)
+                duration = min(duration, self._clock.at(self.end) + self.shift - start)
         heapq.heappush(self._held, (start, next(self._order), duration, packet))
         self._held_bytes += packet.size
 
@@ -511,10 +527,11 @@ class OtherStreams:
             self.carried.append(f"{entry.what}, converted to {entry.encoder}")
         else:
             plan = plan_sound(stream, entry.encoder)
-            sound = ConvertedSound.add(output, stream, plan)
+            sound = ConvertedSound.add(output, stream, plan, self.stretch)
             made = sound.stream
             self._carriers[entry.index] = sound
-            self.carried.append(f"{entry.what}, converted to {plan.words}")
+            how = "" if self.stretch == 1 else f"made {float(self.stretch):g} times as long at the same pitch, "
+            self.carried.append(f"{entry.what}, {how}converted to {plan.words}")
         self.label(stream, made)
 
     def _add_cover(self, output: OutputContainer, entry: Passage, stream: Stream) -> None:
@@ -542,11 +559,11 @@ class OtherStreams:
     def _add_chapters(self, output: OutputContainer) -> None:
         kept = [chapter for chapter in self.info.chapters if self._overlaps(chapter)]
         base = Fraction(1, 1_000_000)
-        end = self.end - self._origin if self.end is not None else None
+        end = self._clock.at(self.end) if self.end is not None else None
         entries: list[Any] = []
         for number, chapter in enumerate(kept, 1):
-            first = max(Fraction(0), chapter.start - self._origin)
-            last = chapter.end - self._origin
+            first = max(Fraction(0), self._clock.at(chapter.start))
+            last = self._clock.at(chapter.end)
             last = last if end is None else min(last, end)
             metadata = dict(chapter.metadata) | ({"title": chapter.title} if chapter.title else {})
             times = {"start": round((first + self.shift) / base), "end": round((last + self.shift) / base)}
@@ -631,12 +648,15 @@ def stream_words(metadata: Mapping[str, str]) -> dict[str, str]:
     return words
 
 
-def _sound(stream: Stream, what: str, container: Container, takes: frozenset[str]) -> Passage:
+def _sound(stream: Stream, what: str, container: Container, takes: frozenset[str], wanted: Sound) -> Passage:
+    if wanted == "drop":
+        return Passage(stream.index, what, "drop", why="the pictures run slower, and it was to be left out")
     if stream.codec_context is None:
         return Passage(stream.index, what, "drop", why="its codec is not known here")
     name = _name(stream)
     by_muxer = container == "mkv" or (container == "mov" and name.startswith("pcm_"))
-    if name in COPIED_SOUND.get(container, ()) or (by_muxer and stream.codec_context.name in takes):
+    as_it_is = wanted == "keep"
+    if as_it_is and (name in COPIED_SOUND.get(container, ()) or (by_muxer and stream.codec_context.name in takes)):
         return Passage(stream.index, what, "copy")
     if container == "webm":
         return Passage(stream.index, what, "convert", "libopus")

@@ -13,6 +13,28 @@ TURNED_BACK = Fraction(1)
 
 
 @dataclass(frozen=True)
+class NewClock:
+    """The clock of a file that a clip is written to: time ``t`` of the source becomes ``t * stretch - zero``.
+
+    All in seconds.
+    """
+
+    zero: Fraction = Fraction(0)
+    stretch: Fraction = Fraction(1)
+
+    @classmethod
+    def of(cls, beginning: Fraction, start: Fraction | None, stretch: Fraction) -> NewClock:
+        """The clock on which ``start`` is zero, where a part was cut out, or ``beginning`` is where it was."""
+        if start is not None:
+            return cls(start * stretch, stretch)
+        return cls(beginning * (stretch - 1), stretch)
+
+    def at(self, time: Fraction) -> Fraction:
+        """What ``time`` of the source becomes."""
+        return time * self.stretch - self.zero
+
+
+@dataclass(frozen=True)
 class Picture:
     """A decoded frame, the second at which it is shown, for how long, and the number of the shot it belongs to."""
 

@@ -52,7 +52,7 @@ class ClipWriter:
 
     Use it as a context: leaving it in the ordinary way finishes the file, leaving it by an exception drops the encoder
     with all it holds and leaves nothing behind. ``others`` are the sound and all else, if any; ``words`` is metadata to
-    add. Frames come on the source's clock, ``others.start`` or ``start`` becomes zero; a beginning before that is put
+    add. Of the times that frames come with, ``others.zero`` or ``start`` becomes zero; a beginning before that is put
     off to zero for all streams alike, with a note. ``check`` is called for every packet, and may raise to stop.
 
     ``carried``, ``dropped`` and ``notes`` say what became of the source, once the context has been left. Raises
@@ -71,8 +71,8 @@ class ClipWriter:
     frames: int = 0
 
     def __post_init__(self) -> None:
-        if self.others is not None and self.others.start is not None:
-            self.start = self.others.start
+        if self.others is not None:
+            self.start = self.others.zero
         self._stack = ExitStack()
         self._output: OutputContainer | None = None
         self._shift = Fraction(0)
