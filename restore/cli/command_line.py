@@ -41,6 +41,8 @@ examples:
   python -m restore run old.jpg new.png --scale 2 --faces gfpgan-1.4
   python -m restore run old.avi new.mp4 --scale 2
   python -m restore run old.mkv new.mkv --codec hevc --crf 18 --start 10 --end 12.5
+  python -m restore run old.mp4 smooth.mp4 --fps 60
+  python -m restore run old.mp4 slow.mp4 --slow-motion 4
   python -m restore run frames/%05d.png new.mp4 --rate 24000/1001
 
 exit code: 0 all is done, 1 something failed, 2 wrong options, 130 stopped by Ctrl-C
@@ -143,6 +145,15 @@ def parser() -> Parser:
     clips.add_argument("--rate", metavar="N", help=f"{NUMBERED}, N of them a second: the result is one clip")
     clips.add_argument("--start", metavar="TIME", help="restore the part of a clip from here on")
     clips.add_argument("--end", metavar="TIME", help="restore the part of a clip up to here")
+    clips.add_argument(
+        "--fps",
+        metavar="N",
+        help="short for one interpolation to N frames a second, such as 60 or 60000/1001, with no upscale unless one "
+        "is asked for",
+    )
+    clips.add_argument(
+        "--slow-motion", type=float, metavar="N", help="the same, so that the clip lasts N times as long, sound and all"
+    )
     clips.add_argument("--codec", choices=CODECS, help="how the pictures are encoded (h264)")
     clips.add_argument("--crf", type=float, metavar="N", help="constant quality, smaller is better (17 for h264)")
     clips.add_argument(

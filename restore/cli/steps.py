@@ -46,12 +46,20 @@ def chosen_steps(arguments: argparse.Namespace) -> Sequence[Any]:
     """The validated steps that the options ask for."""
     from restore.stages import parse_steps
 
-    shortcut = {name: getattr(arguments, name) for name in ("model", "material", "scale")}
-    given = {name: value for name, value in shortcut.items() if value is not None}
-    if arguments.steps is not None and (given or arguments.faces is not None):
-        named = [*given, *(["faces"] if arguments.faces is not None else [])]
-        raise SettingsError(f"--{' and --'.join(named)} cannot be combined with --steps: put it into the steps.")
+    def given(*names: str) -> dict[str, Any]:
+        return {name: value for name in names if (value := getattr(arguments, name)) is not None}
+
+    enlarging, faces, pace = given("model", "material", "scale"), given("faces"), given("fps", "slow_motion")
     if arguments.steps is not None:
+        if named := [name.replace("_", "-") for name in (*enlarging, *faces, *pace)]:
+            raise SettingsError(f"--{' and --'.join(named)} cannot be combined with --steps: put it into the steps.")
         return parse_steps(read_steps(arguments.steps))
-    faces = [] if arguments.faces is None else [{"stage": "faces", "model": arguments.faces}]
-    return parse_steps([{**DEFAULT_STEPS[0], **given}, *faces])
+    steps: list[Mapping[str, Any]] = []
+    if pace:
+        slow = {"slow_motion": True, "factor": pace["slow_motion"]} if "slow_motion" in pace else {}
+        steps.append({"stage": "interpolate", "fps": pace.get("fps"), **slow})
+    if enlarging or faces or not pace:
+        steps.append({**DEFAULT_STEPS[0], **enlarging})
+    if faces:
+        steps.append({"stage": "faces", "model": faces["faces"]})
+    return parse_steps(steps)
