@@ -18,6 +18,7 @@ from restore.errors import WeightsError
 from restore.inference import allocator, memory, precision
 from restore.inference.device import choose_precision, name_of
 from restore.inference.engine import Engine
+from restore.inference.pinned import fetched, sent
 from restore.inference.residency import RESIDENT
 from restore.inference.tiles import Tiler, blank, count_tiles, largest_tile
 from restore.progress import Part
@@ -72,7 +73,7 @@ class NetworkSource:
     def open(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
         """The network on ``device``, its body in ``dtype``; ``WeightsError`` where the weights do not fit."""
         network = self.load()
-        precision.lower(network, dtype, self.traits.float32)
+        precision.lower(network, dtype, networks.float32_layers(self.name))
         return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -251,7 +252,7 @@ class Runner:
                 nonlocal calls
                 calls = 0
                 try:
-                    result: Tensor = network(_sent(batch, device).contiguous(memory_format=torch.channels_last)).float()
+                    result: Tensor = network(sent(batch, device).contiguous(memory_format=torch.channels_last)).float()
                 except RuntimeError as error:
                     if memory.is_out_of_memory(error):
                         raise torch.OutOfMemoryError(str(error)) from error
@@ -262,7 +263,7 @@ class Runner:
                             f"The weights of {self.source.name} give no finite picture; they are damaged."
                         )
                     raise _NotFinite(name_of(dtype))
-                return _fetched(result.clamp_(0, 1))
+                return fetched(result.clamp_(0, 1))
 
             yield forward
 
@@ -330,22 +331,6 @@ class Runner:
         tile = max(traits.multiple, tile // traits.multiple * traits.multiple)
         window = min(height, tile + 2 * traits.context) * min(width, tile + 2 * traits.context)
         return tile, max(1, min(LARGEST_BATCH, math.ceil(width / tile), pixels // window))
-
-
-def _sent(batch: Tensor, device: torch.device) -> Tensor:
-    """``batch``, which is on the CPU, on ``device``; to CUDA from pinned memory, which a card reads by itself."""
-    if device.type != "cuda":
-        return batch.to(device)
-    return batch.pin_memory().to(device, non_blocking=True)
-
-
-def _fetched(result: Tensor) -> Tensor:
-    """``result`` on the CPU; from CUDA into pinned memory, several times as fast, which torch keeps to use it again."""
-    if result.device.type != "cuda":
-        return result.to("cpu")
-    pinned = torch.empty_like(result, device="cpu", pin_memory=True)
-    pinned.copy_(result)
-    return pinned
 
 
 def _pad(picture: Tensor, multiple: int) -> Tensor:

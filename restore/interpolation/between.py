@@ -85,7 +85,7 @@ class BuiltInBetween:
             with torch.inference_mode():
                 made = optical_flow.at(motion, time)
             yield made
-            self.engine.progress.advance(number + 1, len(times), "frames")
+            self.engine.progress.advance(number + 1, len(times), "times")
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 ``build`` makes the network of a model, ``convert`` turns its published container into a state dict, and ``traits``
 says what whoever runs it must know: its scale, how much it must see around a tile, what it costs in memory.
+``temporal`` says the same of a network that looks at several frames at once.
 """
 
 from __future__ import annotations
@@ -15,10 +16,21 @@ from torch import Tensor, nn
 
 from restore import catalog
 from restore.errors import WeightsError
+from restore.networks.temporal import TemporalTraits
 from restore.networks.traits import Traits
 from restore.networks.unwrap import tensors_of
 
-__all__ = ["ARCHITECTURES", "Traits", "build", "convert", "traits"]
+__all__ = [
+    "ARCHITECTURES",
+    "TemporalTraits",
+    "Traits",
+    "build",
+    "convert",
+    "float32_layers",
+    "temporal",
+    "traits",
+    "uses_time",
+]
 
 ARCHITECTURES: Mapping[str, str] = {
     "compact-x4": "compact_x4",
@@ -47,7 +59,8 @@ ARCHITECTURES: Mapping[str, str] = {
 }
 """The module beside this one that makes each kind of network, imported when it is first asked for.
 
-It has ``build``, and ``traits`` where the network enlarges frame by frame; both take the arguments of the checkpoint.
+It has ``build``, and ``traits`` where the network enlarges frame by frame, or ``temporal`` where it enlarges with the
+help of other frames; all take the arguments of the checkpoint.
 Where published files name their tensors otherwise, or have more of them, it also has ``convert(state) -> state``, which
 makes the network's state dict of the tensors of any of these files, and changes nothing about its own.
 """
@@ -72,6 +85,23 @@ def traits(name: str) -> Traits:
     entry = catalog.checkpoint(name)
     found: Traits = _module(entry.network).traits(**entry.arguments)
     return found
+
+
+def uses_time(name: str) -> bool:
+    """Whether the network of the model ``name`` enlarges a frame with the help of those around it."""
+    return hasattr(_module(catalog.checkpoint(name).network), "temporal")
+
+
+def temporal(name: str) -> TemporalTraits:
+    """What the network of the model ``name``, which ``uses_time``, needs and costs."""
+    entry = catalog.checkpoint(name)
+    found: TemporalTraits = _module(entry.network).temporal(**entry.arguments)
+    return found
+
+
+def float32_layers(name: str) -> frozenset[str]:
+    """The layers of a network that enlarges which stay in float32 whatever the rest runs in."""
+    return temporal(name).float32 if uses_time(name) else traits(name).float32
 
 
 def convert(name: str, checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -57,9 +57,6 @@ class Stage(Protocol):
 
     stage: ClassVar[str]
 
-    uses_shots: ClassVar[bool]
-    """Whether the stage reads ``Frame.shot``; shots are looked for, and frames kept waiting for it, only if so."""
-
     only_clips: ClassVar[bool]
     """Whether the stage has nothing to do with a single picture."""
 
@@ -68,6 +65,11 @@ class Stage(Protocol):
 
     keeps_frames: ClassVar[bool]
     """Whether frames of the source come out again as they were, so that what lies a little outside of [0, 1] stays."""
+
+    @property
+    def uses_shots(self) -> bool:
+        """Whether the stage reads ``Frame.shot``; shots are looked for, and frames kept waiting, only if so."""
+        ...
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON has them, with the name of the stage under ``stage``."""

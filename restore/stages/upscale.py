@@ -20,14 +20,20 @@ from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.inference.resample import lanczos, lanczos_bands
 from restore.inference.runner import Runner
+from restore.inference.temporal_runner import TemporalRunner
 from restore.models import AUTO, Model, offered_for, open_blend, open_model, why_missing
 from restore.progress import FRAMES, Meter, Part
 from restore.report import ModelUse
 from restore.stages.base import FrameByFrame, Work, each_in_groups, each_once
 from restore.stages.material import MATERIALS, auto_candidates, choose_for
 from restore.stages.numbers import number
+from restore.stages.shots import each_of_shots
 
 LARGEST_SCALE = 8.0
+
+LONGEST_WINDOW = 1000
+"""Frames that may be asked for with ``num_frames`` and ``context``."""
+
 TARGETS: Mapping[str, tuple[int, int]] = {
     "720p": (1280, 720),
     "1080p": (1920, 1080),
@@ -60,10 +66,14 @@ class Upscale(FrameByFrame):
     original; at 0 no network runs. ``model="auto"`` takes the best model that is at hand for the device and the
     ``material``: ``"photo"``, ``"scan"`` (noise, dust, JPEG damage), ``"illustration"``, or ``"faithful"`` (nothing
     invented). The material decides nothing else.
+
+    Some models, which ``auto`` does not take, enlarge a frame with the help of those around it. They go through each
+    shot in windows, run once, and what is missing to more than their own scale is resampled. ``num_frames`` is how many
+    frames of a window are enlarged, by default as many as the memory suffices for; ``context`` is how many after them
+    it looks at as well, by default what suits the model. Other models use neither.
     """
 
     stage: ClassVar[str] = "upscale"
-    uses_shots: ClassVar[bool] = False
 
     model: str = AUTO
     scale: float = 4.0
@@ -71,6 +81,8 @@ class Upscale(FrameByFrame):
     denoise: float = 0.5
     strength: float = 1.0
     material: str = "photo"
+    num_frames: int | None = None
+    context: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str):
@@ -86,6 +98,13 @@ class Upscale(FrameByFrame):
             parse_target(self.target)
         if self.material not in MATERIALS:
             raise SettingsError(f"material is {self.material!r}: give one of {', '.join(MATERIALS)}.")
+        for name, least in (("num_frames", 1), ("context", 0)):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, round(number(name, getattr(self, name), least, LONGEST_WINDOW)))
+
+    @property
+    def uses_shots(self) -> bool:
+        return self.strength > 0 and self.model != AUTO and networks.uses_time(self.model)
 
     def to_dict(self) -> dict[str, Any]:
         return {"stage": self.stage, **asdict(self)}
@@ -114,6 +133,12 @@ class Upscale(FrameByFrame):
         return max((self._work_of(name, width, height) for name in names), key=lambda work: work.macs)
 
     def _work_of(self, model: str, width: int, height: int) -> Work:
+        if networks.uses_time(model):
+            self.output_size(width, height)
+            costs = networks.temporal(model)
+            # The context of a window costs half a frame at most, for each frame that is enlarged.
+            macs = costs.macs_per_frame + costs.macs_per_context_frame / 2
+            return Work(macs * width * height, width * height * costs.scale**2)
         traits = networks.traits(model)
         passes = self.passes(width, height, traits.scale)
         pixels = [width * height * float(traits.scale) ** (2 * i) for i in range(passes + 1)]
@@ -154,10 +179,28 @@ class OpenUpscale:
     def run(self, frames: Iterable[Frame], engine: Engine) -> Generator[Frame]:
         if self._model is None:
             return each_once(frames, lambda frame: self._enlarge(frame, None))
+        if networks.uses_time(self._model.source.name):
+            return self._enlarge_shots(frames, self._model, engine)
         runner = Runner(self._model.source, engine)
         return each_in_groups(
             frames, lambda frame: self._at_once(frame, runner), lambda group: self._enlarge_all(group, runner)
         )
+
+    def _enlarge_shots(self, frames: Iterable[Frame], model: Model, engine: Engine) -> Generator[Frame]:
+        """With a model that uses time. Transparency is resampled: nothing is to be found out about it elsewhere."""
+        runner = TemporalRunner(model.source, engine, self.settings.num_frames, self.settings.context)
+        self.plan = runner.plan
+
+        @torch.inference_mode()
+        def finish(frame: Frame, result: Tensor) -> Frame:
+            width, height = self.settings.output_size(frame.width, frame.height)
+            source = result.shape[1], result.shape[2]
+            if source != (height, width):
+                result = lanczos_bands(iter([result]), source, (height, width))
+            alpha = None if frame.alpha is None else lanczos(frame.alpha[None], height, width)[0]
+            return Frame(self._finished(result, frame.pixels), alpha, frame.bits, before=frame.pixels)
+
+        return each_of_shots(frames, runner.enlarge, finish)
 
     def _at_once(self, frame: Frame, runner: Runner) -> int:
         """How many frames such as this one go through the network together."""
