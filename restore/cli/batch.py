@@ -85,7 +85,8 @@ def run_task(restorer: Restorer, task: Task, made: list[Path]) -> dict[str, Any]
         raise task.error
     made += make_folder(task.target.parent)
     # The report of a file has its name only, and two sub-folders may hold the same names.
-    return restorer.restore(task.source, task.target) | {"source": str(task.source), "target": str(task.target)}
+    report = restorer.restore(task.source, task.target, task.apart)
+    return report | {"source": str(task.source), "target": str(task.target)}
 
 
 def make_folder(folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,14 @@ SUFFIXES = READ_ONLY_SUFFIXES | OUTPUT_SUFFIXES.keys() | READ_ONLY_CLIPS | CLIP_
 
 @dataclass(frozen=True)
 class Task:
-    """One picture or clip and where its result goes; ``error`` says why it is not to be worked on."""
+    """One picture or clip and where its result goes; ``error`` says why it is not to be worked on.
+
+    ``apart`` is a relative folder for what is kept beside the result, where it cannot meet that of another file.
+    """
 
     source: Path
     target: Path
+    apart: Path
     error: RestoreError | None = None
 
 
@@ -119,8 +124,17 @@ def assign(sources: Iterable[Path], folder: Path, results: Path, codec: str) -> 
     for source in sorted(targets, key=lambda source: (targets[source].name != source.name, source)):
         owners.setdefault(targets[source], source)
     return tuple(
-        Task(source, target)
+        Task(source, target, apart)
         if owners[target] == source
-        else Task(source, target, InputError(f"its result would replace that of {owners[target].name}: rename one."))
-        for source, target in targets.items()
+        else Task(
+            source, target, apart, InputError(f"its result would replace that of {owners[target].name}: rename one.")
+        )
+        for (source, target), apart in zip(targets.items(), _apart(targets, folder), strict=True)
     )
+
+
+def _apart(sources: Iterable[Path], folder: Path) -> list[Path]:
+    """For each file its sub-folder of ``folder``, and below that its name where another file differs in the suffix."""
+    files = [source.relative_to(folder) for source in sources]
+    alike = Counter(file.with_suffix("") for file in files)
+    return [file.parent if alike[file.with_suffix("")] == 1 else file for file in files]

@@ -29,9 +29,10 @@ def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
         settings = replace(settings, device=arguments.device)
     if arguments.precision is not None:
         settings = replace(settings, precision=arguments.precision)
-    restorer = Restorer(
-        chosen_steps(arguments), settings, progress, bars, arguments.quiet, clip_options(arguments), arguments.crops
-    )
+    steps = chosen_steps(arguments)
+    if arguments.crops is not None and not any(step.stage == "faces" for step in steps):
+        raise SettingsError("--crops keeps the faces that are restored: add --faces.")
+    restorer = Restorer(steps, settings, progress, bars, arguments.quiet, clip_options(arguments), arguments.crops)
     if arguments.rate is not None:
         return run_file(restorer, source, target, report, frames=sequence_of(source, arguments.rate))
     refuse_pattern(source)

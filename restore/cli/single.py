@@ -33,16 +33,16 @@ class Restorer:
     clips: Mapping[str, Any] = field(default_factory=dict)
     crops: str | None = None
 
-    def restore(self, source: Path | restore.ImageSequence, target: Path) -> dict[str, Any]:
+    def restore(self, source: Path | restore.ImageSequence, target: Path, apart: Path = Path()) -> dict[str, Any]:
         """Restore one picture or clip, as the suffix of ``target`` says, and name its result on standard output; the
-        report as plain values.
+        report as plain values. ``apart`` is where its faces go below the folder for them.
 
         Raises ``SettingsError`` for numbered pictures that are to become one picture.
         """
         from restore.cli.folders import is_clip_name
 
         what: dict[str, Any] = {"steps": self.steps, "progress": self.progress, "settings": self.settings}
-        what["crops"] = self.crops
+        what["crops"] = self.crops and Path(self.crops) / apart
         try:
             if is_clip_name(target):
                 report = restore.restore_video(source, target, **what, **self.clips)

@@ -21,27 +21,67 @@ BACKGROUND_AND_REST = (0, 14, 16, 17, 18)
 _CHANNELS = (64, 128, 256, 256, 256)
 
 
+class Convolution(nn.Conv2d):
+    """A convolution of 3 by 3 pixels over a mirrored border, together with what the layer has before and behind it."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, bias: bool) -> None:
+        super().__init__(inputs, outputs, 3, stride, bias=bias)
+
+    def forward(self, input: Tensor, norm: nn.BatchNorm2d | None = None, double: bool = False) -> Tensor:
+        """``norm``, if there is one, is part of the weights; ``double`` repeats each pixel and each row first."""
+        weight, bias = self.weight, self.bias
+        if norm is not None:
+            mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+            scale = norm.weight * torch.rsqrt(variance + norm.eps)
+            weight = (weight * scale[:, None, None, None]).to(weight)
+            bias = (norm.bias - mean * scale).to(weight)
+        if double:
+            return _over_doubled(input, weight, bias)
+        return functional.conv2d(functional.pad(input, (1, 1, 1, 1), mode="reflect"), weight, bias, self.stride)
+
+
+def _over_doubled(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What a convolution over twice the size gives, where pixels and rows are only repeated.
+
+    Of its nine taps the same pixel meets several, so that each of the four pixels that come of one needs four taps and
+    not nine: those of the pixel, and of its neighbours on one side. Mirroring what is repeated repeats the border.
+    """
+    above, below = _halves(weight.float(), 2)
+    kernels = torch.cat([*_halves(above, 3), *_halves(below, 3)])
+    kernels = kernels.to(weight.dtype).contiguous(memory_format=torch.channels_last)
+    biases = None if bias is None else bias.repeat(4)
+    parts = functional.conv2d(functional.pad(x, (1, 1, 1, 1), mode="replicate"), kernels, biases).chunk(4, dim=1)
+    count, _, height, width = x.shape
+    out = parts[0].new_empty(count, len(weight), 2 * height, 2 * width).contiguous(memory_format=torch.channels_last)
+    for index, part in enumerate(parts):
+        down, across = divmod(index, 2)
+        out[:, :, down::2, across::2] = part[:, :, down : down + height, across : across + width]
+    return out
+
+
+def _halves(weight: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """The two taps, of three along ``axis``, that the first and the second of two equal pixels have."""
+    before, middle, after = torch.split(weight, 1, dim=axis)
+    return torch.cat([before, middle + after], dim=axis), torch.cat([before + middle, after], dim=axis)
+
+
 class Layer(nn.Module):
-    """A convolution over a mirrored border; ``scale`` doubles the size before it or halves it."""
+    """A convolution; ``scale`` doubles the size before it or halves it."""
 
     def __init__(
         self, inputs: int, outputs: int, scale: float = 1, inner: bool = False, activate: bool = False
     ) -> None:
         super().__init__()
-        self.scale = scale
+        self.enlarges = scale > 1
         self.activate = activate
-        self.conv2d = nn.Conv2d(inputs, outputs, 3, stride=2 if scale < 1 else 1, bias=not inner)
+        self.conv2d = Convolution(inputs, outputs, stride=2 if scale < 1 else 1, bias=not inner)
         self.norm = nn.Module()
         if inner:
             self.norm.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.scale > 1:
-            x = functional.interpolate(x, scale_factor=self.scale, mode="nearest")
-        x = self.conv2d(functional.pad(x, (1, 1, 1, 1), mode="reflect"))
-        if hasattr(self.norm, "norm"):
-            x = cast(nn.Module, self.norm.norm)(x)
-        return functional.leaky_relu_(x, 0.2) if self.activate else x
+        out = self.conv2d(x, norm=getattr(self.norm, "norm", None), double=self.enlarges)
+        return functional.leaky_relu_(out, 0.2) if self.activate else cast(Tensor, out)
 
 
 class ResidualBlock(nn.Module):
@@ -78,9 +118,11 @@ class ParseNet(nn.Module):
         return cast(Tensor, self.out_mask_conv(self.decoder(features + self.body(features))))
 
     def lower(self, dtype: torch.dtype) -> None:
-        """Run all but the layer that tells the classes in ``dtype``."""
+        """Run all but the layer that tells the classes in ``dtype``; the norms stay as they are."""
         for part in (self.encoder, self.body, self.decoder):
-            part.to(dtype)
+            for module in part.modules():
+                if isinstance(module, Convolution):
+                    module.to(dtype)
 
 
 build = ParseNet

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import count
 from typing import Any, ClassVar
 
 import torch
@@ -12,7 +14,7 @@ from restore import catalog
 from restore.errors import LimitError, SettingsError, WeightsError
 from restore.faces.align import SIDE
 from restore.faces.crops import CropRestorer
-from restore.faces.flow import Counts, FaceFlow, Options
+from restore.faces.flow import Counts, FaceFlow, KeepCrops, Options
 from restore.frame import Frame
 from restore.inference.device import name_of
 from restore.inference.engine import Engine
@@ -164,7 +166,8 @@ class OpenFaces:
         restorer = CropRestorer(self._restorer.source, parser, self.settings.fidelity, engine)
         self.plan = {"precision": name_of(restorer.precision)}
         if self.settings.aligned:
-            yield from each_once(frames, lambda frame: self._aligned(frame, restorer))
+            keep = None if engine.crops is None else engine.crops.save
+            yield from each_once(frames, partial(self._aligned, restorer, keep, count()))
         elif self._detector is None:
             yield from each_once(frames, self._unchanged)
         else:
@@ -195,9 +198,12 @@ class OpenFaces:
         return replace(frame, pixels=lanczos(frame.pixels, height, width), alpha=alpha, before=None)
 
     @torch.inference_mode()
-    def _aligned(self, frame: Frame, restorer: CropRestorer) -> Frame:
+    def _aligned(self, restorer: CropRestorer, keep: KeepCrops | None, numbers: Iterator[int], frame: Frame) -> Frame:
         resized = self._unchanged(frame)
-        face = restorer.plain(resized.pixels.clamp(0, 1)[None], deep=frame.bits > 8)[0]
+        crop = resized.pixels.clamp(0, 1)
+        face = restorer.plain(crop[None], deep=frame.bits > 8)[0]
+        if keep is not None:
+            keep(next(numbers), 0, crop, face)
         return replace(resized, pixels=resized.pixels.lerp(face, self.settings.strength))
 
 
