@@ -10,7 +10,7 @@ import logging
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -19,18 +19,22 @@ from typing import Literal, cast
 
 import torch
 
-from restore import catalog, weights
+from restore import catalog, networks, weights
 from restore.catalog import Checkpoint
 from restore.errors import WeightsError
 from restore.inference import memory
 from restore.inference.device import choose_device, choose_precision, name_of
 from restore.settings import Settings
-from restore.stages import auto_candidates
+from restore.stages import Upscale, auto_candidates
 from restore.weights import LocalWeights
 
 logger = logging.getLogger(__name__)
 
 CPUINFO = Path("/proc/cpuinfo")
+
+Speed = Literal["fast", "medium", "slow"]
+SLOWEST: Mapping[Speed, float] = {"fast": 2e6, "medium": 8e6}
+"""Multiply-accumulate operations up to which a model that enlarges counts as this fast, for a pixel of the input."""
 
 
 class ModelState(StrEnum):
@@ -63,8 +67,9 @@ class ModelFacts:
     ``scale`` is how many times it enlarges, ``None`` for one that does not. ``download_bytes`` is the size of what is
     still to be downloaded, companions included; ``None`` where there is nothing to download or the size is not known.
     ``verified`` says whether the file at hand is the published one, and is ``None`` where there is none. ``default`` is
-    whether this is the first choice of ``model="auto"`` for a photo on this device. ``problem`` is a sentence on what
-    is wrong with the file at hand; it names no place on this machine.
+    whether this is the first choice of ``model="auto"`` for a photo on this device. ``uses_time`` says whether it looks
+    at several frames of a clip to enlarge one, and ``speed`` how fast it is among those that enlarge, ``None`` for any
+    other. ``problem`` is a sentence on what is wrong with the file at hand; it names no place on this machine.
     """
 
     name: str
@@ -81,6 +86,8 @@ class ModelFacts:
     verified: bool | None
     source: str
     default: bool
+    uses_time: bool
+    speed: Speed | None
     problem: str | None = None
 
 
@@ -154,8 +161,18 @@ def _facts(entry: Checkpoint, settings: Settings, *, default: bool) -> ModelFact
         verified=None if found is None else found.use.verified,
         source=entry.source,
         default=default,
+        uses_time=Upscale.stage in entry.stages and networks.uses_time(entry.name),
+        speed=speed_of(entry),
         problem=problem,
     )
+
+
+def speed_of(entry: Checkpoint) -> Speed | None:
+    """How fast a model that enlarges is; ``None`` for any other."""
+    if Upscale.stage not in entry.stages:
+        return None
+    macs = Upscale(model=entry.name, scale=1).work(1, 1).macs
+    return next((speed for speed, most in SLOWEST.items() if macs <= most), "slow")
 
 
 def _look(entry: Checkpoint, settings: Settings) -> tuple[LocalWeights | None, str | None]:

@@ -151,6 +151,11 @@ def choose(candidates: Sequence[str], engine: Engine) -> tuple[str, str | None]:
     return candidates[-1], reasons[0] if reasons else None
 
 
+def for_pictures(stage: str) -> list[str]:
+    """Those of the models that ``stage`` can use which need nothing but the picture itself, as the catalogue has them."""
+    return [name for name in offered_for(stage) if not networks.uses_time(name)]
+
+
 def offered_for(stage: str) -> list[str]:
     """The names of the models that ``stage`` can use, as the catalogue lists them."""
     return [entry.name for entry in catalog.checkpoints().values() if stage in entry.stages]

@@ -14,7 +14,7 @@ from restore.catalog import Checkpoint
 from restore.errors import SettingsError, WeightsError
 from restore.inference.engine import Engine
 from restore.media.images import Image, read_image, write_image
-from restore.models import BUILT_IN
+from restore.models import BUILT_IN, for_pictures
 from restore.pipeline import ChainRunner, restore_pixels, run_chain
 from restore.progress import Progress
 from restore.settings import MEGA, Settings, load_settings
@@ -192,7 +192,11 @@ def _entries(models: Sequence[str]) -> list[Checkpoint]:
         raise SettingsError("There is no model to try: name at least one.")
     entries = [catalog.checkpoint(name) for name in dict.fromkeys(models)]
     for entry in entries:
-        Upscale(model=entry.name)
+        if Upscale(model=entry.name).uses_shots:
+            raise SettingsError(
+                f"{entry.name} enlarges a frame with the help of those around it, which a picture does not have: try "
+                f"some of {', '.join(for_pictures(Upscale.stage))}."
+            )
     return entries
 
 

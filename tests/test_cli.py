@@ -551,7 +551,8 @@ def test_the_table_of_models(assorted: Path, capsys: pytest.CaptureFixture[str])
 def test_the_scale_of_every_model_is_that_of_its_network() -> None:
     for entry in catalog.checkpoints().values():
         if "upscale" in entry.stages:
-            assert entry.scale == networks.traits(entry.name).scale, entry.name
+            traits = networks.temporal if networks.uses_time(entry.name) else networks.traits
+            assert entry.scale == traits(entry.name).scale, entry.name
 
 
 @pytest.fixture

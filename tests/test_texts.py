@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from restore import errors, stages
 from restore.clip_pipeline import DECODE, ENCODE
 from restore.errors import RestoreError
-from restore.inventory import ModelState
+from restore.inventory import ModelState, Speed
 from restore.media.clips.encoders import KINDS
 from restore.media.clips.facts import Scan
 from restore.media.clips.reader import Deinterlace
@@ -42,6 +42,8 @@ FAMILIES: dict[str, Set[str]] = {
     "deinterlace": set(get_args(Deinterlace)),
     "cut": {"start", "end"},
     "scan": set(get_args(Scan)) - {"progressive"},
+    "group": {"per_frame", "uses_time"},
+    "speed": set(get_args(Speed)),
     "model_state": {state.name.lower() for state in ModelState},
     "device_kind": DEVICES,
     "memory_of": DEVICES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -14,13 +14,13 @@ from gradio.i18n import I18nData
 from restore import catalog
 from restore.errors import SettingsError
 from restore.inventory import ModelFacts, ModelState, device_facts, model_facts
-from restore.models import AUTO, BUILT_IN, offered_for
+from restore.models import AUTO, BUILT_IN, for_pictures, offered_for
 from restore.settings import Settings
 from restore.stages import MATERIALS, Upscale, auto_candidates
 from restore.ui import markup
 from restore.ui.attach import QUIET, Update
 from restore.ui.presets import BY_SCALE, DEFAULT, DEFAULT_SIZE, PRESETS, SIZES, Preset
-from restore.ui.texts import both, label, model_label
+from restore.ui.texts import both, group_of, grouped_label, label, model_label, text
 
 TARGETS = [
     (label("target.scale"), BY_SCALE),
@@ -39,12 +39,17 @@ TILE_STEP = 32
 
 @dataclass(frozen=True)
 class Words:
-    """What the cards and the materials are called, by preset and by material."""
+    """What the cards and the materials are called, by preset and by material, and what is offered by model."""
 
     question: I18nData
     cards: Mapping[str, I18nData]
     material: I18nData
     materials: Mapping[str, I18nData]
+    models: Mapping[str, I18nData]
+
+
+def _built_in_first(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: name != BUILT_IN)
 
 
 PICTURE_WORDS = Words(
@@ -52,6 +57,7 @@ PICTURE_WORDS = Words(
     cards={name: label(f"preset.{name}") for name in PRESETS},
     material=label("material_label"),
     materials={name: label(f"material.{name}") for name in MATERIALS},
+    models={name: model_label(name) for name in _built_in_first(for_pictures(Upscale.stage))},
 )
 
 CLIP_WORDS = Words(
@@ -59,6 +65,7 @@ CLIP_WORDS = Words(
     cards={name: label(f"clip_preset.{name}") for name in PRESETS},
     material=label("clip_material_label"),
     materials={name: label(f"clip_material.{name}") for name in MATERIALS},
+    models={name: grouped_label(name) for name in _built_in_first(offered_for(Upscale.stage))},
 )
 
 
@@ -124,9 +131,8 @@ class UpscaleOptions:
                 info=label("material_info"),
                 elem_id=self._named("material"),
             )
-            names = sorted(offered_for(Upscale.stage), key=lambda name: name != BUILT_IN)
             self.model = gr.Dropdown(
-                [(label("model_auto"), AUTO), *((model_label(name), name) for name in names)],
+                [(label("model_auto"), AUTO), *((title, name) for name, title in self._words.models.items())],
                 value=preset.model,
                 label=label("model"),
                 elem_id=self._named("model"),
@@ -243,7 +249,7 @@ class UpscaleOptions:
             facts = {each.name: each for each in model_facts(self._settings)}
             names = auto_candidates(material, self._device) if model == AUTO else (model,)
             denoises = any(catalog.checkpoint(name).companions for name in names)
-            note = self._automatic(names, facts) if model == AUTO else markup.model(model)
+            note = self._automatic(names, facts) if model == AUTO else _about(facts[model])
             return {self.note: note, self.denoise: gr.Slider(visible=denoises)}
 
         def show_target(target: str) -> gr.Slider:
@@ -278,3 +284,22 @@ class UpscaleOptions:
             return markup.note(both("auto_at_hand", model=title))
         other = markup.model_title(here[0])
         return markup.note(both("auto_download", model=title, size=markup.file_size(size), other=other))
+
+
+def _about(facts: ModelFacts) -> str:
+    """What a model is good for, how fast it is, what there is to download, and what its licence allows."""
+    size = facts.download_bytes
+    missing = facts.state is ModelState.DOWNLOAD and size is not None
+    return markup.note(
+        both(
+            "upscale_note",
+            description=markup.model_description(facts.name),
+            group=group_of(catalog.checkpoint(facts.name)),
+            speed=text(f"speed.{facts.speed}"),
+            state=text("download_of", size=markup.file_size(size or 0))
+            if missing
+            else text(f"model_state.{facts.state.name.lower()}"),
+            licence=facts.licence,
+            use=text("commercial" if facts.commercial else "non_commercial"),
+        )
+    )

@@ -19,8 +19,11 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.i18n import I18nData
 
-from restore import catalog
+from restore import catalog, networks
 from restore.catalog import Checkpoint
+from restore.inventory import speed_of
+from restore.models import offered_for
+from restore.stages import Upscale
 
 TEXTS = Path(__file__).with_name("texts.toml")
 
@@ -132,6 +135,24 @@ def model_label(name: str) -> I18nData:
     return I18nData(_model_key(catalog.checkpoint(name)))
 
 
+def grouped_label(name: str) -> I18nData:
+    """The same of a model that enlarges, with what it looks at and how fast it is."""
+    return I18nData(_grouped_key(catalog.checkpoint(name)))
+
+
+def group_of(entry: Checkpoint) -> Text:
+    """What a model that enlarges looks at: a frame alone, or those around it too."""
+    return text("group.uses_time" if networks.uses_time(entry.name) else "group.per_frame")
+
+
+def _grouped_key(entry: Checkpoint) -> str:
+    return f"{PREFIX}grouped.{entry.name}"
+
+
+def _grouped_title(entry: Checkpoint) -> Text:
+    return joined([group_of(entry), title_of(entry), text(f"speed.{speed_of(entry)}")], " · ", " · ")
+
+
 def _model_key(entry: Checkpoint) -> str:
     return f"{PREFIX}title.{entry.name}"
 
@@ -143,7 +164,10 @@ def joined(items: Sequence[Text], english: str = ", ", chinese: str = "、") -> 
 
 def _translations(language: Language) -> dict[str, str]:
     titles = {_model_key(entry): title_of(entry) for entry in catalog.checkpoints().values()}
-    words = {PREFIX + key: each for key, each in texts().items()} | titles
+    grouped = {
+        _grouped_key(entry): _grouped_title(entry) for entry in map(catalog.checkpoint, offered_for(Upscale.stage))
+    }
+    words = {PREFIX + key: each for key, each in texts().items()} | titles | grouped
     return {key: getattr(each, language) for key, each in words.items()}
 
 

@@ -16,7 +16,7 @@ from restore.executors import Executor
 from restore.inventory import ModelState, model_facts
 from restore.jobs import Function, Job, JobStore
 from restore.media.images import probe_image
-from restore.models import BUILT_IN, offered_for
+from restore.models import BUILT_IN, for_pictures
 from restore.progress import Progress
 from restore.settings import Settings
 from restore.stages import Upscale
@@ -104,7 +104,7 @@ def try_upload(
 
 def model_names() -> list[str]:
     """The models to try, the built-in one first."""
-    return sorted(offered_for(Upscale.stage), key=lambda name: name != BUILT_IN)
+    return sorted(for_pictures(Upscale.stage), key=lambda name: name != BUILT_IN)
 
 
 class TryoutPanel:
@@ -210,7 +210,9 @@ class TryoutPanel:
             return work, f"All models on a crop of {source.name}"
 
         def show_download() -> gr.Checkbox:
-            missing = [each for each in model_facts(self._settings) if each.state is ModelState.DOWNLOAD]
+            names = model_names()
+            tried = (each for each in model_facts(self._settings) if each.name in names)
+            missing = [each for each in tried if each.state is ModelState.DOWNLOAD]
             size = sum(each.download_bytes or 0 for each in missing)
             return gr.Checkbox(label=label("tryout_download") + f" ({markup.file_size(size)})", visible=bool(missing))
 
