@@ -59,7 +59,9 @@ def visit(server: Server, browser: Browser) -> Iterator[Visit]:
         page = context.new_page()
         page.on("pageerror", lambda error: errors.append(error))
         page.goto(f"{server.url}{query}")
-        page.locator("#run:visible, #clip-run:visible").first.wait_for()  # in whichever tab the address asks for
+        page.locator(
+            "#run:visible, #clip-run:visible, #pace-run:visible"
+        ).first.wait_for()  # in whichever tab the address asks for
         return page
 
     yield open_page

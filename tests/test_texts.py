@@ -18,9 +18,12 @@ from restore.inventory import ModelState, Speed
 from restore.media.clips.encoders import KINDS
 from restore.media.clips.facts import Scan
 from restore.media.clips.reader import Deinterlace
+from restore.stages.interpolate import Sound
 from restore.stages.material import MATERIALS
-from restore.ui import language, side_by_side, texts
+from restore.ui import cut_panel, language, side_by_side, texts
 from restore.ui.clip_preview import PREVIEW, PREVIEW_OF_SOURCE
+from restore.ui.interpolate_options import SEARCHES
+from restore.ui.pace_presets import PACES
 from restore.ui.presets import SIZES
 from restore.ui.texts import Text, both, label, text
 from tests.browser import browser as browser
@@ -29,15 +32,20 @@ from tests.server import Server, running
 UI = Path(texts.__file__).parent
 CHINESE = re.compile("[一-鿿]")
 
+WITH_A_NAME = {kind.stage for kind in (stages.Upscale, stages.Faces, stages.Interpolate)}
 DEVICES = {"cpu", "cuda", "mps"}
 FAMILIES: dict[str, Set[str]] = {
     "preset": set(MATERIALS),
     "material": set(MATERIALS),
     "error": {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, RestoreError)},
-    "stage": {stages.Upscale.stage, "gpu", DECODE, ENCODE, PREVIEW, PREVIEW_OF_SOURCE, side_by_side.STAGE},
+    "stage": {*WITH_A_NAME, "gpu", DECODE, ENCODE, PREVIEW, PREVIEW_OF_SOURCE, side_by_side.STAGE, cut_panel.LOOK},
+    "no_model": set(WITH_A_NAME),
     "clip_preset": set(MATERIALS),
     "clip_material": set(MATERIALS),
     "size": set(SIZES),
+    "pace": set(PACES),
+    "slow_sound": set(get_args(Sound)),
+    "search": set(SEARCHES),
     "codec": set(KINDS),
     "deinterlace": set(get_args(Deinterlace)),
     "cut": {"start", "end"},

@@ -45,7 +45,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def to_clips(page: Page) -> None:
-    page.get_by_role("tab").last.click()
+    page.get_by_role("tab").nth(1).click()
     page.locator("#clip-run").wait_for()
 
 

@@ -21,19 +21,22 @@ from gradio.events import api
 
 import restore
 from restore.clip_plan import ClipOptions, plan_clip
-from restore.errors import InputError, LimitError, RestoreError, SettingsError
+from restore.errors import InputError, LimitError, SettingsError
 from restore.executors import Executor
 from restore.inventory import device_facts, model_facts
 from restore.jobs import Job, JobStore, Snapshot, State
 from restore.media.clips.encoders import Codec, Container, Encoding
+from restore.media.clips.facts import ClipInfo
 from restore.media.clips.probe import probe as probe_clip
 from restore.media.clips.reader import Deinterlace
-from restore.media.images import OUTPUT_SUFFIXES, probe_image
+from restore.media.images import probe_image
 from restore.progress import FRAMES, Progress
 from restore.settings import Settings
-from restore.stages import Faces, Stage, Upscale, parse_steps
+from restore.stages import Faces, Interpolate, Stage, Upscale, parse_steps
+from restore.stages.interpolate import Duplicates, Sound
 from restore.ui.errors import to_api_error
 from restore.ui.gate import cancellable
+from restore.ui.upload_kind import NO_CLIPS, probe_upload
 from restore.ui.uploads import clip_result_name, result_name, uploaded
 
 POLL_SECONDS = 0.2
@@ -46,16 +49,6 @@ VIDEO_SCALE = 2.0
 """Clips are long, and what they are shown on has its limits: less than for pictures."""
 
 PROBES_AT_ONCE = 2
-
-ANIMATIONS = ("GIF", "PNG", "WEBP")
-"""The formats of pictures in which several are shown one after the other."""
-
-PICTURES = OUTPUT_SUFFIXES.keys() | {".heic", ".heif", ".gif", ".jfif"}
-
-NO_CLIPS = (
-    "Clips are not restored here, because a graphics card is lent for some seconds only: run Restore on a machine of "
-    "your own, or on a Space with a graphics card of its own."
-)
 
 DETACHED = "The connection to this job was ended; the job itself runs on. Ask /job_result for {id}."
 
@@ -148,6 +141,8 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         faces: str | None = None,
         face_fidelity: float = 0.5,
         face_strength: float = 1.0,
+        cuts: list[float | str] | None = None,
+        cut_threshold: float = 27.0,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Restore and enlarge one clip, with all its sound, subtitles and times. The answer is the file and a report.
 
@@ -173,6 +168,8 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             faces: the name of a model that restores faces, or "auto"; null leaves faces to the other model
             face_fidelity: for "codeformer", from 0 (draw what it knows of faces) to 1 (keep to what it sees)
             face_strength: from 0 (faces as they were) to 1 (as the model makes them)
+            cuts: the times at which shots begin, in seconds from the beginning or as "1:02.5"; null finds them
+            cut_threshold: how much a frame has to differ from the one before to begin a shot, of 255; less finds more
 
         Returns:
             The clip.
@@ -190,21 +187,98 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             face = {"model": faces, "fidelity": face_fidelity, "strength": face_strength}
 
             def begin() -> Job:
-                if not executor.takes_clips:
-                    raise LimitError(NO_CLIPS)
                 chain = _chain(own, face, steps, VIDEO_SCALE)
-                options = ClipOptions(start, end, Encoding(codec, crf, container=container), deinterlace, square_pixels)
-                source = uploaded(video, "clip")
-                name = clip_result_name(source, options.encoding)
-                # Refused at once, not after a wait for others.
-                plan_clip(probe_clip(source, settings), source, store.root / name, chain, options, settings)
-                return store.begin(partial(_restore_clip, source, name, chain, options, settings), title=name)
+                encoding = Encoding(codec, crf, container=container)
+                shots = "auto" if cuts is None else cuts
+                return begin_clip(
+                    video, chain, ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
+                )
 
             async with aclosing(_answers(begin)) as answers:
                 async for answer in answers:
                     yield answer
         except Exception as error:
             raise to_api_error(error) from None
+
+    async def interpolate_video(
+        video: FileData,
+        fps: float | str | None = None,
+        factor: float | None = None,
+        slow_motion: bool = False,
+        model: str = "auto",
+        duplicates: Duplicates = "keep",
+        cuts: list[float | str] | None = None,
+        cut_threshold: float = 27.0,
+        sound: Sound = "stretch",
+        motion_scale: float | None = None,
+        codec: Codec = "h264",
+        crf: float | None = None,
+        container: Container | None = None,
+        deinterlace: Deinterlace = "auto",
+        square_pixels: bool = True,
+        start: float | str | None = None,
+        end: float | str | None = None,
+    ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
+        """Make frames between the frames of a clip: another frame rate, or slow motion. The answer is file and report.
+
+        The frames come at exact times; nothing is mixed across a cut. For a chain with other stages, /upscale_video
+        takes steps with {"stage": "interpolate"}. As there, the id of the job comes first and once: {"job": "..."}.
+
+        Parameters:
+            video: an uploaded clip (MP4, MOV, MKV, WebM, AVI, MPEG, FLV, MXF, GIF and more)
+            fps: the frames a second of the result, such as 60 or "60000/1001"
+            factor: in place of that, how many times as many frames, or as slow; 2 where neither is given
+            slow_motion: whether the clip is to last as many times as long as the factor says
+            model: the name of a model, as /models lists them, "built-in", which needs none, or "auto": the best at hand
+            duplicates: "resample" finds frames that only repeat the one before and evens the motion out without them
+            cuts: the times at which shots begin, in seconds from the beginning or as "1:02.5"; null finds them
+            cut_threshold: how much a frame has to differ from the one before to begin a shot, of 255; less finds more
+            sound: in slow motion, "stretch" for slower sound at the same pitch, "none" for no sound
+            motion_scale: from 0.25 to 1, the size at which motion is looked for; null goes by that of the frames
+            codec: what the result is encoded as; HEVC and AV1 have 10 bits, ProRes and FFV1 keep transparency
+            crf: the quality, smaller is better; null for that of the codec (17 for H.264)
+            container: what the result comes in; null for that of the upload where it can hold the codec
+            deinterlace: what becomes of interlaced frames: one picture, one for each of the two fields, or nothing
+            square_pixels: whether a clip with narrow or wide pixels becomes as it is shown
+            start: where to begin, in seconds from the beginning, or as "1:02:03.5"; null for the beginning
+            end: where to end, likewise; null for the end
+
+        Returns:
+            The clip.
+            What was done: settings, models, device, seconds, encoding, frames, what was kept and dropped, warnings.
+        """
+        try:
+
+            def begin() -> Job:
+                stage = Interpolate(
+                    model=model,
+                    fps=fps,
+                    factor=factor,
+                    slow_motion=slow_motion,
+                    duplicates=duplicates,
+                    scale=motion_scale,
+                    sound=sound,
+                )
+                encoding = Encoding(codec, crf, container=container)
+                shots = "auto" if cuts is None else cuts
+                return begin_clip(
+                    video, (stage,), ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
+                )
+
+            async with aclosing(_answers(begin)) as answers:
+                async for answer in answers:
+                    yield answer
+        except Exception as error:
+            raise to_api_error(error) from None
+
+    def begin_clip(video: FileData, chain: tuple[Stage, ...], options: ClipOptions) -> Job:
+        """Begin the work on a clip; refuses at once what can be refused, not after a wait for others."""
+        if not executor.takes_clips:
+            raise LimitError(NO_CLIPS)
+        source = uploaded(video, "clip")
+        name = clip_result_name(source, options.encoding)
+        plan_clip(probe_clip(source, settings), source, store.root / name, chain, options, settings)
+        return store.begin(partial(_restore_clip, source, name, chain, options, settings), title=name)
 
     def probe(file: FileData) -> dict[str, Any]:
         """Tell what a clip or a picture is, without decoding more than its beginning.
@@ -238,7 +312,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         """Tell how a job stands.
 
         Parameters:
-            id: what /restore_image or /upscale_video gave as "job"
+            id: what /restore_image, /upscale_video or /interpolate_video gave as "job"
 
         Returns:
             {"job", "state", "ahead", "seconds", "progress", "error"}; ahead counts the jobs that come before this one
@@ -252,11 +326,11 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         """Give the result of a finished job again, while it is kept.
 
         Parameters:
-            id: what /restore_image or /upscale_video gave as "job"
+            id: what /restore_image, /upscale_video or /interpolate_video gave as "job"
 
         Returns:
             The picture or clip in full quality.
-            The report, as /restore_image or /upscale_video gave it.
+            The report, as it was given with it.
         """
         try:
             found = store.find(id)
@@ -270,7 +344,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         """Stop a job, whether it runs or waits; a job that has ended already stays as it is.
 
         Parameters:
-            id: what /restore_image or /upscale_video gave as "job"
+            id: what /restore_image, /upscale_video or /interpolate_video gave as "job"
 
         Returns:
             How the job stands, as /job tells it; a running one ends within a second or two.
@@ -283,7 +357,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         except Exception as error:
             raise to_api_error(error) from None
 
-    for work in (restore_image, upscale_video):
+    for work in (restore_image, upscale_video, interpolate_video):
         _give_result_type(work, Result)
         api(work, concurrency_id="engine", concurrency_limit=concurrency_limit)
     api(probe, concurrency_limit=PROBES_AT_ONCE)
@@ -370,24 +444,18 @@ def _restore_clip(
         encoding=options.encoding,
         deinterlace=options.deinterlace,
         square_pixels=options.square_pixels,
+        cuts=options.cuts,
+        cut_threshold=options.cut_threshold,
     )
     return {"file": name, "report": report.to_dict()}
 
 
 def _probed(path: Path, settings: Settings) -> dict[str, Any]:
-    """What the file is, by its content; where it is neither, its name decides which sentence says so."""
-    try:
-        picture = probe_image(path, settings)
-    except RestoreError as no_picture:
-        try:
-            return {"kind": "clip", **probe_clip(path, settings).to_dict()}
-        except InputError:
-            if path.suffix.lower() in PICTURES:
-                raise no_picture from None
-            raise
-    if picture.frames > 1 and picture.format in ANIMATIONS:
-        return {"kind": "clip", **probe_clip(path, settings).to_dict()}
-    return {"kind": "picture", "name": path.name, "size": path.stat().st_size, **asdict(picture)}
+    """What the file is, by its content."""
+    info = probe_upload(path, settings)
+    if isinstance(info, ClipInfo):
+        return {"kind": "clip", **info.to_dict()}
+    return {"kind": "picture", "name": path.name, "size": path.stat().st_size, **asdict(info)}
 
 
 def _result(job: Job) -> Result:

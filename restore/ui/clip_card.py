@@ -97,6 +97,20 @@ def foreseen(plan: ClipPlan) -> str:
     return markup.facts_table([_warnings(warnings)]) if warnings else ""
 
 
+def foreseen_pace(plan: ClipPlan) -> str:
+    """The same of a clip whose frame rate or length changes, with what these become."""
+    words = [both("rate", rate=f"{float(plan.rates[-1]):.5g}")]
+    if plan.counts[0]:
+        words += [both("frames_done", done=plan.counts[-1]), clock(plan.counts[0] / plan.rates[0] * plan.stretch)]
+    rows = [(both("foreseen_pace"), " · ".join(words))]
+    notes = [markup.english(each) for each in plan.encoder.warnings]
+    if plan.rates[-1] * plan.stretch < plan.rates[0]:
+        notes.append(both("frames_left_out", rate=f"{float(plan.rates[0]):.5g}"))
+    if notes:
+        rows.append((both("clip_row.warnings"), markup.listed(notes)))
+    return markup.facts_table(rows)
+
+
 def _warnings(sentences: Sequence[str]) -> markup.Row:
     return both("clip_row.warnings"), markup.listed(markup.english(each) for each in sentences)
 

@@ -111,13 +111,13 @@ def write_frame(plan: ClipPlan, folder: Path, progress: Progress, executor: Exec
     with memory_in_words("this frame"):
         result, _ = executor.run_chain(plan.stages, frame, engine)
     progress.check()
-    pair = write_pictures(_to_picture(result), lambda: _to_picture(frame), folder)
+    pair = write_pictures(to_picture(result), lambda: to_picture(frame), folder)
     return ShownFrame(pair, plan.since_beginning(frame.pts), tuple(engine.warnings))
 
 
 def first_frame(plan: ClipPlan, settings: Settings) -> PIL.Image.Image:
     """The first frame of the part that ``plan`` names, as the first stage gets it; raises ``RestoreError`` kinds."""
-    return flat(_to_picture(prepared(next(plan.reader(settings).frames()), plan)))
+    return flat(to_picture(prepared(next(plan.reader(settings).frames()), plan)))
 
 
 def poster(path: Path, info: ClipInfo, settings: Settings) -> str:
@@ -130,10 +130,10 @@ def picture_of(path: Path, info: ClipInfo, settings: Settings) -> PIL.Image.Imag
     duration = info.video.duration
     start = None if duration is None else info.video.start + min(POSTER_SECONDS, duration / 2)
     frame = next(ClipReader(path, info, start=start, settings=settings).frames())
-    return flat(_to_picture(frame)).resize(info.video.display_size)
+    return flat(to_picture(frame)).resize(info.video.display_size)
 
 
-def _to_picture(frame: Frame) -> PIL.Image.Image:
+def to_picture(frame: Frame) -> PIL.Image.Image:
     """``frame`` as 8 bits, with its transparency if it has any."""
     picture = PIL.Image.fromarray(to_integers(frame.pixels.clamp(0, 1).permute(1, 2, 0), np.dtype(np.uint8)))
     if frame.alpha is not None:

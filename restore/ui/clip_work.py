@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import restore
-from restore.clip_plan import ClipOptions, ClipPlan, plan_clip, seconds_of
+from restore.clip_plan import ClipOptions, ClipPlan, plan_clip, seconds_of, stretch_of
 from restore.errors import Cancelled, RestoreError
 from restore.media.clips.probe import probe
 from restore.progress import Progress
@@ -64,7 +62,7 @@ def restore_upload(work: ClipWork, progress: Progress, folder: Path) -> dict[str
     report_path = folder / f"{target.stem}_report.json"
     report.write(report_path)
 
-    stretch = math.prod((getattr(stage, "stretch", Fraction(1)) for stage in work.stages), start=Fraction(1))
+    stretch = stretch_of(work.stages)
     played = played_beside(source, target, options, progress, settings)
     progress.check()
     return result_values(

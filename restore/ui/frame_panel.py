@@ -23,6 +23,7 @@ from restore.ui.attach import Update, attach
 from restore.ui.clip_preview import write_frame
 from restore.ui.results import comparison, reduced, shown_pair
 from restore.ui.texts import both, label
+from restore.ui.time_slider import along, time_slider
 from restore.ui.viewer import before_after
 
 Plan = Callable[..., tuple[ClipPlan, Settings]]
@@ -45,7 +46,7 @@ class FramePanel:
     def __init__(self) -> None:
         with gr.Accordion(label("frame"), open=False, elem_id="frame") as self._accordion:
             gr.HTML(markup.note(both("frame_info")))
-            self.time = gr.Slider(0, 1, 0, step=0.01, label=label("frame_time"), elem_id="frame-time")
+            self.time = time_slider("frame-time")
             with gr.Row():
                 self._run = gr.Button(
                     label("frame_run"),
@@ -73,9 +74,7 @@ class FramePanel:
 
     def clip(self, info: ClipInfo | None) -> Update:
         """Let the frame be chosen in this clip; first one near its beginning."""
-        seconds = 0.0 if info is None or info.video.duration is None else float(info.video.duration)
-        last = 0.0 if info is None else max(0.0, seconds - float(1 / info.video.frame_rate))
-        return {self.time: gr.Slider(value=min(1.0, round(last / 2, 2)), maximum=max(0.01, round(last, 2)))}
+        return {self.time: along(info)}
 
     def standing(self, html: str) -> Update:
         # Opened, because the page may come to a job that was begun before it was loaded.

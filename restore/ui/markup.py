@@ -235,10 +235,15 @@ def _result(data: Mapping[str, Any], length: int | None) -> str:
 
 def _stage_rows(stage: Mapping[str, Any], materials: Mapping[str, Text], *, named: bool) -> list[Row]:
     rows = [(both("report_row.stage"), stage_title(stage["settings"]["stage"]).html)] if named else []
+    settings = stage["settings"]
+    notes = [(both("report_row.notes"), listed(english(note) for note in stage["notes"]))] if stage["notes"] else []
     if not stage["models"]:
-        return [*rows, (both("report_row.model"), both("no_model"))]
+        rows.append((both("report_row.model"), _without_model(settings["stage"])))
+        return rows if "material" in settings else [*rows, *notes]
     rows.append((both("report_row.model"), listed(_model_use(use) for use in stage["models"])))
-    if stage["settings"].get("model") == AUTO:
+    if "material" not in settings:
+        rows += notes
+    elif settings["model"] == AUTO:
         rows.append((both("report_row.choice"), _choice(stage, materials)))
     device = both(f"device_kind.{_device_type(stage)}")
     rows.append((both("report_row.device"), f"{device} · {escape(stage['precision'])}"))
@@ -248,6 +253,11 @@ def _stage_rows(stage: Mapping[str, Any], materials: Mapping[str, Text], *, name
     elif "tile" in plan:
         rows.append((both("report_row.tiles"), both("whole_picture")))
     return rows
+
+
+def _without_model(stage: str) -> str:
+    """What a stage did that needed no model."""
+    return both(f"no_model.{stage}") if f"no_model.{stage}" in texts() else both("none")
 
 
 def _device_type(stage: Mapping[str, Any]) -> str:

@@ -13,13 +13,12 @@ from restore.executors import choose_executor, on_zero_gpu
 from restore.inventory import device_facts, model_facts
 from restore.jobs import JobStore
 from restore.settings import HOUR, Settings, load_settings
-from restore.ui import api, language, markup, theme
+from restore.ui import api, interpolation_tab, language, markup, theme, video_tab
 from restore.ui.attach import QUIET
 from restore.ui.gate import APP_OPTIONS
 from restore.ui.image_tab import build_image_tab
 from restore.ui.texts import I18N, both, label
 from restore.ui.uploads import keep_removing
-from restore.ui.video_tab import build_video_tab
 
 TITLE = "Restore"
 
@@ -32,9 +31,8 @@ CLOSE_SECONDS = 2.0
 WATCHERS_PER_JOB = 4
 """Tabs and scripts that may watch one job, on average, before more of them wait in Gradio's own queue."""
 
-
-JOBS_OF_CLIPS = ("video", "frame", "pair")
-"""The parameters of the page's address that name jobs of the tab for clips."""
+TABS_OF_CLIPS = {"video": video_tab.PARAMETERS, "interpolation": interpolation_tab.PARAMETERS}
+"""The tabs for clips, and the parameters of the page's address that name jobs of each."""
 
 
 def build_page(settings: Settings | None = None) -> gr.Blocks:
@@ -64,7 +62,9 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
                 build_image_tab(page, store, executor, settings, watchers)
             if executor.takes_clips:
                 with gr.Tab(label("tab.video"), id="video"):
-                    build_video_tab(page, store, executor, settings, watchers)
+                    video_tab.build_video_tab(page, store, executor, settings, watchers)
+                with gr.Tab(label("tab.interpolation"), id="interpolation"):
+                    interpolation_tab.build_interpolation_tab(page, store, settings, watchers)
         if executor.takes_clips:
             page.load(_named_tab, None, tabs, queue=False, **QUIET)
         _build_inventory(settings)
@@ -76,8 +76,10 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
 
 def _named_tab(request: gr.Request) -> Any:
     """The tab whose job the address of the page names, where it is not the one that is shown first."""
-    of_clips = any(name in request.query_params for name in JOBS_OF_CLIPS)
-    return gr.Tabs(selected="video") if of_clips else gr.skip()
+    for tab, parameters in TABS_OF_CLIPS.items():
+        if any(name in request.query_params for name in parameters):
+            return gr.Tabs(selected=tab)
+    return gr.skip()
 
 
 def _build_inventory(settings: Settings) -> None:

@@ -85,10 +85,10 @@ def write_pictures(after: PIL.Image.Image, load_before: Callable[[], PIL.Image.I
     if scale < 1:
         after = after.resize((width, height), PIL.Image.Resampling.LANCZOS, reducing_gap=3)
     # The chequerboard comes last: were it enlarged with the picture, the two would differ where nothing is to be seen.
-    after_path = _write(flat(after), folder / "after")
+    after_path = write_picture(flat(after), folder / "after")
     del after  # one of them at a time: each may take hundreds of megabytes
     before = load_before().resize((width, height), PIL.Image.Resampling.BICUBIC)
-    return Pair(_write(flat(before), folder / "before"), after_path, width, height, scale)
+    return Pair(write_picture(flat(before), folder / "before"), after_path, width, height, scale)
 
 
 def _shown_scale(width: int, height: int) -> float:
@@ -96,7 +96,8 @@ def _shown_scale(width: int, height: int) -> float:
     return min(1.0, math.sqrt(SHOWN_PIXELS / (width * height)), SHOWN_SIDE / max(width, height))
 
 
-def _write(picture: PIL.Image.Image, stem: Path) -> Path:
+def write_picture(picture: PIL.Image.Image, stem: Path) -> Path:
+    """Write a picture that browsers show, without a loss while it is small; the file, with the suffix of its format."""
     if picture.width * picture.height <= LOSSLESS_PIXELS:
         path = stem.with_suffix(".png")
         picture.save(path, compress_level=3)

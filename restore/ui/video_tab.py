@@ -26,6 +26,7 @@ from restore.ui.clip_results import ClipPanel
 from restore.ui.clip_run import ClipRun
 from restore.ui.clip_upload import ClipUpload
 from restore.ui.clip_work import ClipWork, plan_work
+from restore.ui.cut_panel import CutPanel
 from restore.ui.face_panel import FacePanel
 from restore.ui.frame_panel import FramePanel
 from restore.ui.options import CLIP_WORDS, UpscaleOptions
@@ -34,7 +35,7 @@ from restore.ui.uploads import clip_result_name, given_upload
 
 PREFIX = "clip-"
 
-PARAMETERS = ("video", "frame", "pair", "clip-faces")
+PARAMETERS = ("video", "frame", "pair", "clip-faces", "clip-cuts")
 """The parameters of the page's address that name jobs of this tab."""
 
 FRAME_SECONDS = 1
@@ -55,25 +56,31 @@ def build_video_tab(
             with options.advanced():
                 options.size_by_hand()
                 clip = ClipComponents(PREFIX)
+            cuts = CutPanel(PREFIX)
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
             panel = ClipPanel(settings, PREFIX, "video", "pair")
     frame = FramePanel()
-    asked: list[Component] = [upload.file, *clip.inputs, *options.inputs, *faces.options.inputs]
+    asked: list[Component] = [upload.file, *clip.inputs, *cuts.inputs, *options.inputs, *faces.options.inputs]
 
     def read(file: Mapping[str, Any] | None, *values: Any) -> ClipWork:
         source = given_upload(file, both("no_clip"))
         parts = iter(values)
         choice = clip.read(*islice(parts, len(clip.inputs)))
+        choice = cuts.read(choice, *islice(parts, len(cuts.inputs)))
         chosen = options.read(*islice(parts, len(options.inputs)))
         face = faces.options.read(*parts)
         stages: list[Stage] = [chosen.stage] if face is None else [chosen.stage, face]
         return ClipWork(source, clip_result_name(source, choice.encoding), stages, chosen.settings, choice)
 
     def show_clip(info: ClipInfo | None) -> Update:
-        return {**frame.clip(info), **faces.forget()}
+        return {**frame.clip(info), **faces.forget(), **cuts.forget()}
 
     def choose_example(name: str) -> Update:
         return {options.preset: name, **options.choose_preset(name)}
+
+    def plan_all(*values: Any) -> tuple[ClipPlan, Settings]:
+        work = read(*values)
+        return plan_work(work, store.root), work.settings
 
     def plan_frame(time: Any, *values: Any) -> tuple[ClipPlan, Settings]:
         work = read(*values)
@@ -87,7 +94,7 @@ def build_video_tab(
 
     upload.connect(
         show_clip,
-        [*frame.of_clip, *faces.of_upload],
+        [*frame.of_clip, *faces.of_upload, *cuts.of_clip],
         choose_example,
         [options.preset, *options.governed],
     )
@@ -106,5 +113,6 @@ def build_video_tab(
         concurrency_limit=concurrency_limit,
     )
     panel.connect(page, store, identity, settings, concurrency_limit)
+    cuts.connect(page, store, plan_all, asked, concurrency_limit)
     frame.connect(page, store, executor, plan_frame, asked, concurrency_limit)
     faces.connect(page, store, look, [frame.time, *asked], concurrency_limit)

@@ -139,23 +139,32 @@ class ClipReader:
 
         Raises ``InputError`` if there is not a single frame, and ``ResourceError`` if the memory does not suffice.
         """
-        self.counts, self._stopped_by, self._whole = ReadCounts(), None, False
         with ExitStack() as opened:
-            pictures = self._timed(opened)
-            video = self.info.video
-            unmarked = video.scan == "interlaced" and not video.marked
-            deinterlacer = Deinterlacer(self.deinterlace == "fields", video.field_order, unmarked)
-            if self.deinterlace != "off":
-                pictures = deinterlacer.pictures(pictures)
-            pictures = cut(pictures, self.start, self.end)
-            if self.shots is not None:
-                look = partial(look_at_decoded, width=video.width, height=video.height)
-                pictures = self.shots.numbered(pictures, look)
-            for frame in self._converted(pictures):
-                self.counts.deinterlaced = deinterlacer.touched
-                yield frame
+            yield from self._converted(self._shown(opened))
         if not self.counts.frames:
             raise InputError(self._why_nothing())
+
+    def pictures(self) -> Iterator[Picture]:
+        """The same frames as they were decoded, with their times and shots: quicker where nobody looks at the pixels."""
+        with ExitStack() as opened:
+            yield from self._shown(opened)
+
+    def _shown(self, opened: ExitStack) -> Iterator[Picture]:
+        """The pictures of the part that was asked for, deinterlaced and with their shots."""
+        self.counts, self._stopped_by, self._whole = ReadCounts(), None, False
+        pictures = self._timed(opened)
+        video = self.info.video
+        unmarked = video.scan == "interlaced" and not video.marked
+        deinterlacer = Deinterlacer(self.deinterlace == "fields", video.field_order, unmarked)
+        if self.deinterlace != "off":
+            pictures = deinterlacer.pictures(pictures)
+        pictures = cut(pictures, self.start, self.end)
+        if self.shots is not None:
+            look = partial(look_at_decoded, width=video.width, height=video.height)
+            pictures = self.shots.numbered(pictures, look)
+        for picture in pictures:
+            self.counts.deinterlaced = deinterlacer.touched
+            yield picture
 
     @property
     def notes(self) -> list[str]:
