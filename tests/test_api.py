@@ -38,6 +38,7 @@ SNAPSHOTS = Path(__file__).with_name("snapshots")
 UPDATE = bool(os.environ.get("UPDATE_SNAPSHOTS"))
 BUILT_IN = {"model": "built-in", "api_name": "/restore_image"}
 # What follows the picture where parameters have no names, as at the older of the two addresses.
+# Fewer than there are: a script goes on when an endpoint gets one more parameter.
 REST = ["built-in", 4, None, 0.5, 1, "photo", "same", None]
 # Half a minute or more of work on any machine without a graphics card, and stopped long before.
 LONG = {**BUILT_IN, "scale": 8}

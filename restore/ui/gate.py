@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from gradio.blocks import Blocks
 from gradio.context import LocalContext
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
@@ -28,6 +29,7 @@ LARGEST_BODY = 4 * 2**20
 
 WEB = ("http://", "https://")
 CALL_BY_NAME = re.compile(r".*/gradio_api/call/v2/\w+")
+CALL_BY_POSITION = re.compile(r".*/gradio_api/call/(\w+)/?")
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 _stops: dict[str, Callable[[], object]] = {}
@@ -74,6 +76,9 @@ class Gate:
 
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _read(receive)
+        if body is not None and (call := CALL_BY_POSITION.fullmatch(scope["path"])):
+            body = _completed(body, scope["app"].get_blocks(), call[1])
+            scope = {**scope, "headers": _with_length(scope["headers"], len(body))}
         answer = JSONResponse({"detail": "The request is too large."}, 413) if body is None else _answer(scope, body)
         try:
             await (answer or self._app)(scope, _replay(body or b"", receive), send)
@@ -108,6 +113,30 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return again
+
+
+def _completed(body: bytes, blocks: Blocks, name: str) -> bytes:
+    """The body of a call of the endpoint ``name`` by position, with the defaults of what was left out at the end.
+
+    Gradio wants every value, so a script would break whenever an endpoint gets one more parameter.
+    """
+    try:
+        values = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    given = values.get("data") if isinstance(values, dict) else None
+    endpoint = blocks.get_api_info()["named_endpoints"].get(f"/{name}")
+    if not isinstance(given, list) or endpoint is None:
+        return body
+    left = endpoint["parameters"][len(given) :]
+    if not left or not all(parameter["parameter_has_default"] for parameter in left):
+        return body
+    return json.dumps({**values, "data": [*given, *(parameter["parameter_default"] for parameter in left)]}).encode()
+
+
+def _with_length(headers: Iterable[tuple[bytes, bytes]], length: int) -> list[tuple[bytes, bytes]]:
+    others = [(key, value) for key, value in headers if key != b"content-length"]
+    return [*others, (b"content-length", str(length).encode())]
 
 
 def _answer(scope: Scope, body: bytes) -> Response | None:
