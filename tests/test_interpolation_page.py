@@ -143,7 +143,7 @@ def test_in_slow_motion_the_source_keeps_up_with_the_result(visit: Visit, tmp_pa
     give_clip(page, write_clip(tmp_path / "fast.mp4", [glide(n) for n in range(10)], sounds=[Sound(seconds=0.4)]))
     choose(page, "Model", "Built-in")
     expect(page.locator("#pace-sound")).to_be_hidden()
-    page.get_by_role("radio", name="Slow motion, 4x").check()
+    page.get_by_role("radio", name="Slow, 4x").check()
     page.get_by_role("radio", name="Leave it out").check()
     expect(page.locator("#pace-foreseen")).to_contain_text("40 frames · 0:00:01.600", use_inner_text=True)
     page.locator("#pace-run").click()
@@ -173,7 +173,7 @@ def test_cards_and_what_is_set_by_hand_go_together_and_nonsense_is_refused(visit
     expect(factor).to_have_value("8")
     expect(factor).to_be_enabled()
     fps.fill("120")  # as if it were pasted
-    expect(page.get_by_role("radio", name="120 per second")).to_be_checked()
+    expect(page.get_by_role("radio", name="120 fps")).to_be_checked()
     fps.fill("60000/1001")
     expect(page.locator("#pace-pace input:checked")).to_have_count(0)
     give_clip(page, write_clip(tmp_path / "small.mp4", pictures(3, 64, 48)))
