@@ -91,7 +91,7 @@ class ClipPanel:
         shown = values.get("played")
         return {
             self._status: finished(job),
-            self._players: gr.HTML(value=None if shown is None else _played(shown, job.folder)),
+            self._players: gr.HTML(value=None if shown is None else played_value(shown, job.folder)),
             **self._delivery.filled(job, markup.report(report, length, materials, rows)),
             self._pair.group: gr.Column(visible=shown is not None),
         }
@@ -103,7 +103,7 @@ class ClipPanel:
         self._pair.connect(page, store, identity, settings, concurrency_limit)
 
 
-def _played(shown: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def played_value(shown: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The value of the players for what a job says: files of its own, or an upload that plays as it is."""
     before = folder / shown["before"] if shown["before"] else still_there(shown["source"])
     return players_value(before, folder / shown["after"], shown["offset"], shown.get("stretch", 1.0))

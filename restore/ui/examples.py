@@ -26,6 +26,9 @@ FILES = {"photo": "portrait.jpg", "scan": "old_scan.jpg", "illustration": "illus
 CLIPS = {"photo": "clip_cat.mp4", "scan": "clip_film.mp4", "illustration": "clip_anime.mp4"}
 """The clips for those presets that one stands for."""
 
+COLOURLESS = {"photo": ("old_scan.jpg", both("material.scan")), "film": ("clip_film.mp4", both("clip_material.scan"))}
+"""A photo and a clip without colours: the file, and what it is, as HTML."""
+
 THUMBNAIL = (160, 160)
 
 STYLES = """
@@ -58,6 +61,11 @@ def picture_row(elem_id: str) -> gr.HTML:
 def clip_row(elem_id: str) -> gr.HTML:
     """The row of clips, likewise."""
     return _row(elem_id, {name: (file, both(f"clip_material.{name}")) for name, file in CLIPS.items()})
+
+
+def colour_row(elem_id: str, *, clips: bool) -> gr.HTML:
+    """The row of what can be coloured, likewise, by the names in ``COLOURLESS``; with ``clips`` or without."""
+    return _row(elem_id, {name: each for name, each in COLOURLESS.items() if clips or name != "film"})
 
 
 def as_upload(file: str) -> str:

@@ -39,29 +39,32 @@ def preview_frame(
 
 
 class FramePanel:
-    """The components, made where it is called for; a ``JobPanel``."""
+    """The components, made where it is called for; a ``JobPanel``.
 
-    status_id = "frame-status"
+    The names of the elements begin with ``prefix``, and so does the parameter of the page's address.
+    """
 
-    def __init__(self) -> None:
-        with gr.Accordion(label("frame"), open=False, elem_id="frame") as self._accordion:
+    def __init__(self, prefix: str = "") -> None:
+        self._parameter = f"{prefix}frame"
+        self.status_id = f"{prefix}frame-status"
+        with gr.Accordion(label("frame"), open=False, elem_id=f"{prefix}frame") as self._accordion:
             gr.HTML(markup.note(both("frame_info")))
-            self.time = time_slider("frame-time")
+            self.time = time_slider(f"{prefix}frame-time")
             with gr.Row():
                 self._run = gr.Button(
                     label("frame_run"),
                     variant="primary",
                     scale=2,
                     min_width=120,
-                    elem_id="frame-run",
+                    elem_id=f"{prefix}frame-run",
                     elem_classes="restore-once",
                 )
                 self._stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id="frame-stop"
+                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{prefix}frame-stop"
                 )
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
-            self._viewer = before_after("frame-viewer")
-            self._reduced = gr.HTML(visible=False, elem_id="frame-reduced")
+            self._viewer = before_after(f"{prefix}frame-viewer")
+            self._reduced = gr.HTML(visible=False, elem_id=f"{prefix}frame-reduced")
 
     @property
     def components(self) -> list[Block]:
@@ -118,6 +121,6 @@ class FramePanel:
             self._stop,
             begin,
             [self.time, *inputs],
-            parameter="frame",
+            parameter=self._parameter,
             concurrency_limit=concurrency_limit,
         )

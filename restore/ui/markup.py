@@ -24,7 +24,7 @@ from restore.settings import MEBI, MEGA, Settings
 from restore.stages import MATERIALS, auto_candidates
 from restore.ui.texts import LANGUAGES, Text, both, in_both, joined, text, texts, title_of
 
-Kind = Literal["plain", "good"]
+Kind = Literal["plain", "good", "warn"]
 BadgeKind = Literal["plain", "good", "warn"]
 
 

@@ -13,7 +13,7 @@ from restore.executors import choose_executor, on_zero_gpu
 from restore.inventory import device_facts, model_facts
 from restore.jobs import JobStore
 from restore.settings import HOUR, Settings, load_settings
-from restore.ui import api, interpolation_tab, language, markup, theme, video_tab
+from restore.ui import api, colour_tab, interpolation_tab, language, markup, theme, video_tab
 from restore.ui.attach import QUIET
 from restore.ui.gate import APP_OPTIONS
 from restore.ui.image_tab import build_image_tab
@@ -31,8 +31,12 @@ CLOSE_SECONDS = 2.0
 WATCHERS_PER_JOB = 4
 """Tabs and scripts that may watch one job, on average, before more of them wait in Gradio's own queue."""
 
-TABS_OF_CLIPS = {"video": video_tab.PARAMETERS, "interpolation": interpolation_tab.PARAMETERS}
-"""The tabs for clips, and the parameters of the page's address that name jobs of each."""
+TABS = {
+    "video": video_tab.PARAMETERS,
+    "interpolation": interpolation_tab.PARAMETERS,
+    "colour": colour_tab.PARAMETERS,
+}
+"""The tabs that are not shown first, and the parameters of the page's address that name jobs of each."""
 
 
 def build_page(settings: Settings | None = None) -> gr.Blocks:
@@ -65,8 +69,9 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
                     video_tab.build_video_tab(page, store, executor, settings, watchers)
                 with gr.Tab(label("tab.interpolation"), id="interpolation"):
                     interpolation_tab.build_interpolation_tab(page, store, settings, watchers)
-        if executor.takes_clips:
-            page.load(_named_tab, None, tabs, queue=False, **QUIET)
+            with gr.Tab(label("tab.colour"), id="colour"):
+                colour_tab.build_colour_tab(page, store, executor, settings, watchers)
+        page.load(_named_tab, None, tabs, queue=False, **QUIET)
         _build_inventory(settings)
         gr.HTML(markup.note(both("notice", hours=f"{settings.keep_seconds / HOUR:g}")), elem_id="notice")
     keep_removing(page, settings.keep_seconds, LOOK_SECONDS)
@@ -76,7 +81,7 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
 
 def _named_tab(request: gr.Request) -> Any:
     """The tab whose job the address of the page names, where it is not the one that is shown first."""
-    for tab, parameters in TABS_OF_CLIPS.items():
+    for tab, parameters in TABS.items():
         if any(name in request.query_params for name in parameters):
             return gr.Tabs(selected=tab)
     return gr.skip()

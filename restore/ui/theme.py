@@ -96,7 +96,11 @@ def head() -> str:
     language, its theme inside ``@media``) do not survive that.
     """
     styles = (HERE / "page.css").read_text(encoding="utf-8")
-    hints = {":root": text("upload_hint"), ".restore-clip-upload": text("upload_clip_hint")}
+    hints = {
+        ":root": text("upload_hint"),
+        ".restore-clip-upload": text("upload_clip_hint"),
+        ".restore-either-upload": text("upload_either_hint"),
+    }
     words = "\n".join(
         f"{place} {{ --restore-upload-en: {json.dumps(hint.en)}; "
         f"--restore-upload-zh: {json.dumps(hint.zh, ensure_ascii=False)}; }}"

@@ -1,0 +1,180 @@
+"""The tab "Colorization": one black-and-white photo or clip in, the same in colour out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from restore.clip_plan import ClipPlan
+from restore.errors import RestoreError
+from restore.executors import Executor
+from restore.jobs import Function, JobStore
+from restore.media.clips.facts import ClipInfo
+from restore.settings import Settings
+from restore.stages import Colorize
+from restore.ui import clip_card, clip_work, image_tab
+from restore.ui.attach import QUIET, Update, attach
+from restore.ui.clip_options import ClipComponents
+from restore.ui.clip_work import ClipWork, plan_work
+from restore.ui.colour_options import ColourOptions
+from restore.ui.colour_panel import ColourPanel
+from restore.ui.colour_source import ColourSource
+from restore.ui.colour_upload import ColourUpload
+from restore.ui.cut_panel import CutPanel
+from restore.ui.frame_panel import FramePanel
+from restore.ui.image_tab import FORMAT_TITLES, PREVIEWS_AT_ONCE
+from restore.ui.texts import label
+from restore.ui.uploads import FORMATS, SAME, clip_result_name, result_name
+from restore.ui.video_tab import FRAME_SECONDS
+
+PREFIX = "colour-"
+
+PARAMETERS = ("coloured", "colour-frame", "coloured-pair", "colour-cuts")
+"""The parameters of the page's address that name jobs of this tab."""
+
+
+@dataclass(frozen=True)
+class PictureWork:
+    """What the visitor asked for with a picture: what is to be done with it, and what its result is called."""
+
+    source: Path
+    name: str
+    stage: Colorize
+
+
+def build_colour_tab(
+    page: gr.Blocks, store: JobStore, executor: Executor, settings: Settings, concurrency_limit: int
+) -> None:
+    """Put the components and the events of the tab into ``page``, which is being built."""
+    takes_clips = executor.takes_clips
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            upload = ColourUpload(settings, PREFIX, takes_clips=takes_clips)
+            options = ColourOptions(settings, PREFIX)
+            foreseen = gr.HTML(visible=False, elem_id=f"{PREFIX}foreseen")
+            with gr.Row():
+                run = gr.Button(
+                    label("run"),
+                    variant="primary",
+                    scale=2,
+                    min_width=120,
+                    elem_id=f"{PREFIX}run",
+                    elem_classes="restore-once",
+                )
+                stop = gr.Button(
+                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{PREFIX}stop"
+                )
+            with gr.Accordion(label("advanced"), open=False, elem_id=f"{PREFIX}advanced"):
+                options.advanced()
+                saved_as = gr.Dropdown(
+                    [(label("format_same"), SAME), *((FORMAT_TITLES[name], name) for name in FORMATS)],
+                    value=SAME,
+                    label=label("format"),
+                    info=label("format_info"),
+                    elem_id=f"{PREFIX}format",
+                )
+                with gr.Column(visible=False) as clip_settings:
+                    clip = ClipComponents(PREFIX)
+            with gr.Column(visible=False) as shots:
+                cuts = CutPanel(PREFIX)
+        with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
+            panel = ColourPanel(settings, PREFIX, "coloured", "coloured-pair", takes_clips=takes_clips)
+    with gr.Column(visible=False) as below:
+        frame = FramePanel(PREFIX)
+    asked: list[Component] = [
+        upload.file,
+        upload.anew,
+        saved_as,
+        *clip.inputs,
+        *cuts.inputs,
+        *options.inputs,
+    ]
+
+    def read(file: object, anew: Any, saved_as: Any, *values: Any) -> PictureWork | ClipWork:
+        source = upload.read(file, anew)
+        parts = iter(values)
+        of_clip, of_cuts = (tuple(islice(parts, len(each.inputs))) for each in (clip, cuts))
+        stage = options.read(*parts)
+        if not isinstance(source.info, ClipInfo):
+            return PictureWork(source.path, result_name(source.path, source.info.format, saved_as), stage)
+        choice = cuts.read(clip.read(*of_clip), *of_cuts)
+        return ClipWork(source.path, clip_result_name(source.path, choice.encoding), [stage], settings, choice)
+
+    def read_clip(*values: Any) -> ClipWork:
+        work = read(*values)
+        assert isinstance(work, ClipWork)  # what asks for it is there for clips alone
+        return work
+
+    def show(source: ColourSource | None) -> Update:
+        info = None if source is None or not isinstance(source.info, ClipInfo) else source.info
+        moves = info is not None
+        return {
+            saved_as: gr.Dropdown(visible=not moves),
+            **{column: gr.Column(visible=moves) for column in (clip_settings, shots, below)},
+            **options.show(moves=moves),
+            **frame.clip(info),
+            **cuts.forget(),
+        }
+
+    def plan_all(*values: Any) -> tuple[ClipPlan, Settings]:
+        return plan_work(read_clip(*values), store.root), settings
+
+    def plan_frame(time: Any, *values: Any) -> tuple[ClipPlan, Settings]:
+        work = read_clip(*values)
+        part = replace(work.options, start=time, end=time + FRAME_SECONDS)
+        return plan_work(replace(work, options=part), store.root), settings
+
+    def foresee(file: Mapping[str, Any] | None, _anew: Any, *values: Any) -> gr.HTML:
+        html = ""
+        try:
+            # Whether it is to be coloured anew makes no difference to what is foreseen.
+            work = None if file is None else read(file, True, *values)
+            if isinstance(work, ClipWork):
+                html = clip_card.foreseen(plan_work(work, store.root))
+        except RestoreError:  # which is said below the upload, or when the work is asked for
+            html = ""
+        return gr.HTML(value=html, visible=bool(html))
+
+    def begin(*values: Any) -> tuple[Function, str]:
+        """Refuse at once what can be refused, not after a wait for others."""
+        work = read(*values)
+        if isinstance(work, ClipWork):
+            plan_work(work, store.root)
+            return partial(clip_work.restore_upload, work), work.name
+        return partial(image_tab.restore_upload, work.source, work.name, [work.stage], settings, executor), work.name
+
+    of_upload = [saved_as, clip_settings, shots, below, *options.of_upload, *frame.of_clip, *cuts.of_clip]
+    upload.connect(show, of_upload)
+    options.connect(page)
+    clip.connect()
+    gr.on(
+        [upload.file.change, *clip.encoding_chosen],
+        foresee,
+        asked,
+        foreseen,
+        preprocess=False,
+        concurrency_limit=PREVIEWS_AT_ONCE,
+        **QUIET,
+    )
+    identity = attach(
+        page,
+        store,
+        panel,
+        run,
+        stop,
+        begin,
+        asked,
+        parameter="coloured",
+        concurrency_limit=concurrency_limit,
+        forgets=["coloured-pair"],
+    )
+    panel.connect(page, store, identity, settings, concurrency_limit)
+    cuts.connect(page, store, plan_all, asked, concurrency_limit)
+    frame.connect(page, store, executor, plan_frame, asked, concurrency_limit)
