@@ -16,6 +16,20 @@ from huggingface_hub import constants  # noqa: E402
 from tests.hub import Hub  # noqa: E402
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked as slow as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the slow tests out where all tests are run and nobody asked for them; named ones are always run."""
+    everything = config.args_source is not pytest.Config.ArgsSource.ARGS and not config.getoption("keyword")
+    if config.getoption("--slow") or not everything:
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+
+
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give each test an empty ``HF_HOME`` (the value), no settings of this program and a Hub that cannot be reached."""
