@@ -152,7 +152,7 @@ def choose(candidates: Sequence[str], engine: Engine) -> tuple[str, str | None]:
 
 
 def for_pictures(stage: str) -> list[str]:
-    """Those of the models that ``stage`` can use which need nothing but the picture itself, as the catalogue has them."""
+    """Those of the models that ``stage`` can use which need nothing but the picture itself."""
     return [name for name in offered_for(stage) if not networks.uses_time(name)]
 
 

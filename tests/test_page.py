@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import restore
 from restore.errors import SettingsError
-from restore.models import AUTO, BUILT_IN
+from restore.models import AUTO, BUILT_IN, for_pictures
 from restore.settings import MEGA, Settings
 from restore.stages.material import MATERIALS
 from restore.ui import examples, preview
@@ -416,7 +416,7 @@ def test_all_models_are_tried_on_a_crop_and_one_is_taken_over(visit: Visit) -> N
 
     page.locator("#tryout-run").click()
     cells = page.locator("#tryout-grid .restore-cell")
-    expect(cells).to_have_count(8, timeout=WORK_MILLISECONDS)
+    expect(cells).to_have_count(1 + len(for_pictures("upscale")), timeout=WORK_MILLISECONDS)
     expect(page.locator("#tryout-status")).to_contain_text("160 × 160 pixels of the picture, enlarged 4 times")
     for cell in cells.filter(has=page.locator("img")).all():
         expect(cell.locator("img")).to_have_js_property("naturalWidth", 640)
@@ -427,7 +427,7 @@ def test_all_models_are_tried_on_a_crop_and_one_is_taken_over(visit: Visit) -> N
     expect(page.get_by_label("Model", exact=True)).to_have_value(re.compile("Built-in"))
 
     page.reload()
-    expect(cells).to_have_count(8, timeout=WORK_MILLISECONDS)
+    expect(cells).to_have_count(1 + len(for_pictures("upscale")), timeout=WORK_MILLISECONDS)
     start = page.locator("#tryout-run")
     expect(start).to_be_enabled()
     start.click()
