@@ -238,17 +238,14 @@ class OpenInterpolate:
         if settings.resamples:
             self.plan |= {"copies": self._found.copies}
 
-    def _shown(
-        self, pairs: Iterable[Interval], longest: Fraction, between: Between
-    ) -> Iterator[tuple[Frame, Fraction]]:
-        """The frames to show, and when the clip ends if it ends with this one; the times are still those of the source.
+    def _shown(self, pairs: Iterable[Interval], longest: Fraction, between: Between) -> Iterator[Frame | Fraction]:
+        """The frames to show, and between them when what they are made of ends; the times are those of the source.
 
         Between two frames more than ``longest`` seconds apart nothing moves.
         """
         for pair in pairs:
-            frames = self._moving(pair, between) if _moves(pair, longest) else self._standing(pair)
-            for frame in frames:
-                yield frame, pair.end
+            yield from self._moving(pair, between) if _moves(pair, longest) else self._standing(pair)
+            yield pair.end
 
     def _standing(self, pair: Interval) -> Iterator[Frame]:
         """The nearer one of two shots, the first one of what else is not to be blended."""
@@ -310,18 +307,21 @@ def _same_alpha(first: Frame, second: Frame) -> bool:
     return torch.equal(first.alpha, second.alpha)
 
 
-def timed(frames: Iterable[tuple[Frame, Fraction]], stretch: Fraction) -> Iterator[Frame]:
-    """``frames`` with all times multiplied by ``stretch``, each lasting until the next one.
+def timed(shown: Iterable[Frame | Fraction], stretch: Fraction) -> Iterator[Frame]:
+    """The frames among ``shown`` with all times multiplied by ``stretch``, each lasting until the next one.
 
-    Beside each is when the clip ends if it is the last one. One frame is held back.
+    The last one lasts until the last of the times among them. One frame is held back.
     """
     last: Frame | None = None
     end = Fraction(0)
-    for frame, ends in frames:
-        pts = frame.pts * stretch
-        repeat = last is not None and frame.pixels is last.pixels and frame.alpha is last.alpha
+    for item in shown:
+        if isinstance(item, Fraction):
+            end = item * stretch
+            continue
+        pts = item.pts * stretch
+        repeat = last is not None and item.pixels is last.pixels and item.alpha is last.alpha
         if last is not None:
             yield replace(last, duration=pts - last.pts)
-        last, end = replace(frame, pts=pts, repeat=repeat), ends * stretch
+        last = replace(item, pts=pts, repeat=repeat)
     if last is not None:
         yield replace(last, duration=max(end - last.pts, Fraction(0)))

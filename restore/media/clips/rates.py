@@ -25,6 +25,9 @@ COMMON = tuple(
     )
 )
 
+ROUNDED = Fraction(1, 1_000_000)
+"""By how much a rate in a header may be off because of its rounding."""
+
 _FINE = 8
 """How many ticks a frame must last for a jitter of one or two of them to be rounding and not a rate that varies."""
 
@@ -52,7 +55,7 @@ def pace_of(times: Sequence[int], time_base: Fraction, claims: Iterable[Fraction
         return None
     span = times[-1] - times[0]
     own = Fraction(len(times) - 1, span) / time_base
-    for rate in (*(claim for claim in claims if claim), *COMMON):
+    for rate in (*(_meant(claim) for claim in claims if claim), *COMMON):
         if abs(rate / own - 1) < Fraction(1, 10) and _keeps(times, 1 / (rate * time_base)):
             return Pace(rate, constant=True)
     steps = [later - earlier for earlier, later in pairwise(times)]
@@ -60,6 +63,11 @@ def pace_of(times: Sequence[int], time_base: Fraction, claims: Iterable[Fraction
     if length >= _FINE and max(steps) - min(steps) <= 2 and _keeps(times, length, within=2):
         return Pace(own, constant=True)
     return Pace(own, constant=False, pulldown=_is_pulldown(steps))
+
+
+def _meant(claim: Fraction) -> Fraction:
+    """The common rate that a header means whose numbers are too small for it: 19001/317 in Matroska is 60000/1001."""
+    return next((rate for rate in COMMON if abs(claim / rate - 1) < ROUNDED), claim)
 
 
 def _keeps(times: Sequence[int], length: Fraction, within: int = 1) -> bool:

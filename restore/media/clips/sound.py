@@ -17,6 +17,9 @@ from av.stream import Stream
 BITS_PER_CHANNEL = 96_000
 """The bit rate of lossy sound; well above where AAC and Opus are transparent, since this is a second generation."""
 
+LONGEST_GAP = 3600
+"""Seconds of silence at most: a longer gap is a time that damage has put there."""
+
 SLOWEST_TEMPO = Fraction(1, 2)
 """The least that FFmpeg's filter for time without pitch does at once."""
 
@@ -76,6 +79,7 @@ class ConvertedSound:
     _anchor: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
     # How far the times that the filters see lie behind those of the source.
     _offset: Fraction = Fraction(0)
+    _heard_until: Fraction | None = None
     _graph: Graph | None = None
     _input: tuple[int, str, str] | None = None
 
@@ -124,6 +128,10 @@ class ConvertedSound:
         if frame.pts is None or frame.time_base is None:
             return
         time = frame.pts * frame.time_base
+        if self._heard_until is not None and time > self._heard_until + LONGEST_GAP:
+            self.broken += 1
+            return
+        self._heard_until = time
         described = (frame.sample_rate, frame.format.name, frame.layout.name)
         if described != self._input:
             self._end_graph()

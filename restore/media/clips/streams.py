@@ -413,7 +413,9 @@ class OtherStreams:
     def finish(self) -> None:
         """Mux what is left."""
         while not self._ended or self._held:
-            self.mux_until(max(self._read_to.values(), default=Fraction(0)) + 10)
+            # A damaged file may name a time far behind all others.
+            latest = max((*self._read_to.values(), *(start for start, *_ in self._held)), default=Fraction(0))
+            self.mux_until(latest + 10)
         for carrier in self._carriers.values():
             carrier.finish()
             if isinstance(carrier, ConvertedSound) and carrier.broken:
