@@ -16,6 +16,7 @@ import av
 import pytest
 from PIL import Image
 
+import restore
 from restore import catalog
 from restore.settings import VARIABLES
 from tests.clips import pictures, write_clip
@@ -49,6 +50,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ramp = Image.linear_gradient("L").resize((96, 54)).convert("RGB")
     for name in ("old.jpg", "scans/a.jpg", "scans/sub/b.png"):
         ramp.save(folder / name)
+    write_clip(folder / "film.mp4", pictures(20))
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -96,7 +98,6 @@ def test_the_commands_do_what_it_says(here: Path) -> None:
 
 
 def test_the_commands_for_clips_do_what_it_says(here: Path) -> None:
-    write_clip(here / "film.mp4", pictures(20))
     (here / "frames").mkdir()
     for number, pixels in enumerate(pictures(3)):
         Image.fromarray(pixels).save(here / "frames" / f"{number:05d}.png")
@@ -107,6 +108,16 @@ def test_the_commands_for_clips_do_what_it_says(here: Path) -> None:
             video = clip.streams.video[0]
             assert (video.codec_context.name, video.width, video.height) == (codec, 192, 128)
             assert sum(1 for _ in clip.decode(video)) == frames
+
+
+def test_the_commands_and_the_python_for_interpolation_do_what_it_says(here: Path) -> None:
+    run("bash", "-euo", "pipefail", "-c", snippet("Frame interpolation", "bash"))
+    for name, frames, seconds in (("smooth.mp4", 48, 0.8), ("slow.mp4", 40, 1.6), ("even.mp4", 40, 0.8)):
+        video = restore.probe(here / name).video
+        assert (video.frames, float(video.duration or 0)) == (frames, pytest.approx(seconds, abs=0.001))
+    out = run(sys.executable, "-c", snippet("Frame interpolation", "python"))
+    assert out.split() == ["60000/1001", "48"]
+    assert restore.probe(here / "both.mp4").video.width == 192
 
 
 def test_the_python_runs(here: Path) -> None:
