@@ -95,7 +95,7 @@ def test_times_in_the_file_lie_on_the_exact_grid(
 
 
 def test_frames_on_the_grid_pass_untouched_and_those_between_are_better_than_mixed_ones(tmp_path: Path) -> None:
-    truth = pictures(17)
+    truth = [np.roll(picture(0), 3 * number, axis=1) for number in range(17)]
     clip = write_clip(tmp_path / "a.mkv", truth[::2], codec="ffv1", pixel_format="yuv444p")
     steps = [Interpolate(BUILT_IN, factor=2)]
     restore.restore_video(clip, tmp_path / "b.mkv", steps, encoding=LOSSLESS)
@@ -104,7 +104,7 @@ def test_frames_on_the_grid_pass_untouched_and_those_between_are_better_than_mix
     shown = seen(tmp_path / "b.mkv")
     for number in range(1, 16, 2):
         mixed = (truth[number - 1].astype(float) + truth[number + 1]) / 2
-        assert decibels(shown[number], truth[number]) > decibels(mixed, truth[number]) + 2
+        assert decibels(shown[number], truth[number]) > decibels(mixed, truth[number]) + 3
 
 
 def test_motion_stays_where_it_was_in_a_clip_of_a_varying_rate() -> None:
@@ -392,19 +392,20 @@ def test_a_network_looks_at_a_pair_once_for_all_times(
 
 
 def test_a_frame_that_does_not_fit_is_cut_into_tiles(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = pair(64, 420)
+    first, second = pair(64, 640)
     made = network("rife-4.25", weights)
-    parts = [called(made, first[..., part], second[..., part], 0.5) for part in (slice(338), slice(82, 420))]
-    wanted = torch.cat((parts[0][..., :210], parts[1][..., 128:]), dim=2)
+    # Two halves, each with 128 pixels or more around it; the windows are of one size.
+    parts = [called(made, first[..., part], second[..., part], 0.5) for part in (slice(576), slice(64, 640))]
+    wanted = torch.cat((parts[0][..., :320], parts[1][..., 256:]), dim=2)
     kind = type(networks.build("rife-4.25"))
     usual = kind.prepare
 
     def small(self: Any, one: Tensor, other: Tensor, scale: float) -> Any:
-        if one.shape[-1] > 400:
+        if one.shape[-1] > 600:
             raise torch.OutOfMemoryError("out of memory")
         return usual(self, one, other, scale)
 
     monkeypatch.setattr(kind, "prepare", small)
     (result,) = made.frames(first, second, [0.5])
-    assert made.plan["tile"] == 210
+    assert made.plan["tile"] == 320
     torch.testing.assert_close(result, wanted, atol=2e-3, rtol=0)
