@@ -302,7 +302,7 @@ def test_what_fits_into_memory_decides_on_windows_and_tiles(
     much, little = planned(4000, 360, 640), planned(2000, 360, 640)
     assert much["window"] > little["window"]
     assert much["tile"] == little["tile"] == "whole frame"
-    assert planned(4000, 1080, 1920)["tile"] < 1080
+    assert planned(1500, 540, 960)["tile"] < 540
     assert planned(4000, 360, 640, tile=256)["tile"] == 256
     # More than a good window needs is not taken.
     assert planned(4000, 360, 640) == planned(40_000, 360, 640)
