@@ -155,6 +155,18 @@ def test_the_first_choice_of_auto_needs_no_excuse() -> None:
     assert row == "Automatic: the first choice for “Keep it faithful” on this device"
 
 
+def test_a_stage_without_a_material_says_in_its_notes_what_it_chose() -> None:
+    stage = a_report()["stages"][0]
+    chosen = {"settings": {"stage": "interpolate", "model": "auto"}, "notes": ["auto took it."]}
+    data = a_report(stages=[stage | chosen, stage | chosen | {"models": [], "notes": ["auto took none."]}])
+    rows = Reader(markup.report(data), "en").rows
+    assert ["Step", "Interpolate"] in rows
+    assert ["Notes", "auto took it."] in rows
+    assert ["Model", "Built-in: the motion itself was followed"] in rows
+    assert ["Notes", "auto took none."] in rows
+    assert not [row for row in rows if row[0] == "Why this one"]
+
+
 def test_progress_names_the_step_and_reads_in_one_language() -> None:
     stages = [
         StageProgress(Position("first", 0, 2, 1, 1, "tiles"), None),
