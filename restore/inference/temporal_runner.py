@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from restore import networks
-from restore.errors import WeightsError
+from restore.errors import ResourceError, WeightsError
 from restore.inference import allocator, memory, precision
 from restore.inference.device import choose_precision, name_of
 from restore.inference.engine import Engine
@@ -25,18 +25,19 @@ from restore.inference.pinned import fetched, sent
 from restore.inference.residency import RESIDENT
 from restore.inference.runner import NetworkSource
 from restore.inference.tiles import divide
-from restore.inference.windows import MULTIPLE, Run, WindowPlan, enlarge_shot, needed_bytes, plan
+from restore.inference.windows import MULTIPLE, SMALLEST_WINDOW, Run, WindowPlan, enlarge_shot, needed_bytes, plan
 from restore.networks.temporal import WindowedNetwork
 from restore.progress import FRAMES
 
 SHARE_OF_MEMORY = 0.6
 """How much of the memory that is free a window may take."""
 
-WINDOW_BYTES = {"cpu": 3 * 2**29}
-"""Where a window that needs no more is long enough. Longer ones cost memory that other work can use better."""
+WINDOW_BYTES = {"cpu": 2 * 10**9}
+"""Where nobody has set a limit, a window takes no more than this, since other work needs memory too; unless the frames
+would have to be cut into tiles of less than half their side, which look at most pixels several times."""
 
-FRAMES_AT_LEAST = 9
-"""Frames of a window, its context included, for which more than ``WINDOW_BYTES`` may be taken."""
+BYTES_OF_LOWER = 3
+"""What a number takes on the average in a lower precision, in which about half of what is held is float32."""
 
 QUALITY_DB = 40.0
 """PSNR against float32 that a lower precision must keep."""
@@ -87,7 +88,7 @@ class TemporalRunner:
             return
         dtype = self._precision_for(bits, first)
         height, width = first[0].shape[-2:]
-        chosen = self._plan_for(height, width)
+        chosen = self._plan_for(height, width, dtype)
         self._note(dtype, chosen, height, width)
 
         def changed(smaller: WindowPlan) -> None:
@@ -105,28 +106,40 @@ class TemporalRunner:
             self._lower_fails = True
             self._note(network.dtype, self._plans[height, width], height, width)
 
-    def _plan_for(self, height: int, width: int) -> WindowPlan:
+    def _plan_for(self, height: int, width: int, dtype: torch.dtype) -> WindowPlan:
         """How a shot with frames of this size is cut up: as the last one, or from the memory that is free now."""
         if (height, width) not in self._plans:
-            tile = self.engine.settings.tile
-            self._plans[height, width] = plan(
-                self.traits,
-                height,
-                width,
-                self._available(height, width),
-                context=self.context,
-                length=self.num_frames,
-                tile=None if tile is None or tile >= max(height, width) else tile,
-            )
+            self._plans[height, width] = self._choose(height, width, dtype)
         return self._plans[height, width]
 
-    def _available(self, height: int, width: int) -> int:
-        """Bytes that a window may take. The lower precisions count as float32: much of the work is done in it."""
-        free = int(SHARE_OF_MEMORY * memory.available(self.engine.settings, self.engine.device))
+    def _choose(self, height: int, width: int, dtype: torch.dtype) -> WindowPlan:
+        settings, traits = self.engine.settings, self.traits
+        side = max(height, width)
+        itemsize = dtype.itemsize if dtype == torch.float32 else BYTES_OF_LOWER
+        free = int(SHARE_OF_MEMORY * memory.available(settings, self.engine.device))
+        tile = settings.tile if settings.tile is not None and settings.tile < side else None
+
+        def fitting(available: int) -> WindowPlan:
+            return plan(
+                traits,
+                height,
+                width,
+                available,
+                itemsize=itemsize,
+                context=self.context,
+                length=self.num_frames,
+                tile=tile,
+            )
+
         enough = WINDOW_BYTES.get(self.engine.device.type)
-        if enough is None or self.num_frames is not None:
-            return free
-        return min(free, max(enough, needed_bytes(self.traits, height, width, FRAMES_AT_LEAST)))
+        if enough is None or self.num_frames is not None or settings.memory_bytes is not None or tile is not None:
+            return fitting(free)
+        with suppress(ResourceError):
+            modest = fitting(min(free, enough))
+            if modest.tile is None or 2 * modest.tile >= side:
+                return modest
+        shortest = SMALLEST_WINDOW + traits.needed_context
+        return fitting(min(free, max(enough, needed_bytes(traits, height, width, shortest, itemsize))))
 
     def _note(self, dtype: torch.dtype, chosen: WindowPlan, height: int, width: int) -> None:
         self._meter.plan(chosen, self._pixels_seen(chosen, height, width))
