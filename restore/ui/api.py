@@ -32,8 +32,9 @@ from restore.media.clips.reader import Deinterlace
 from restore.media.images import probe_image
 from restore.progress import FRAMES, Progress
 from restore.settings import Settings
-from restore.stages import Faces, Interpolate, Stage, Upscale, parse_steps
+from restore.stages import Colorize, Faces, Interpolate, Stage, Upscale, parse_steps
 from restore.stages.interpolate import Duplicates, Sound
+from restore.ui.colour_source import look
 from restore.ui.errors import to_api_error
 from restore.ui.gate import cancellable
 from restore.ui.upload_kind import NO_CLIPS, probe_upload
@@ -271,6 +272,115 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         except Exception as error:
             raise to_api_error(error) from None
 
+    async def colorize_image(
+        image: FileData,
+        model: str = "auto",
+        render_factor: int = 35,
+        saturation: float = 1.0,
+        keep_luma: bool = True,
+        recolour: bool = False,
+        format: Format = "same",
+    ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
+        """Colour one black-and-white picture, sepia and other tints included. The answer is the file and a report.
+
+        A picture in colour is refused unless recolour is true. For a chain with other stages, /restore_image takes
+        steps with {"stage": "colorize"}. As there, the id of the job comes first and once: {"job": "..."}.
+
+        Parameters:
+            image: an uploaded picture (PNG, JPEG, WebP, TIFF, BMP, AVIF, HEIC or GIF)
+            model: the name of a model, as /models lists them; "auto" takes the best one at hand
+            render_factor: from 7 to 45, for the models of DeOldify: more for finer colours, less for bolder ones
+            saturation: from 0 (grey) over 1 (what the model gives) to 3
+            keep_luma: whether light and shade stay exactly; else the result is that of the published program
+            recolour: whether colours that are there already may be replaced by invented ones
+            format: what the result is saved as; "same" keeps the format of the picture, or takes PNG for HEIC and GIF
+
+        Returns:
+            The picture in full quality.
+            What was done: settings, models with their licences, device, seconds, what was kept and dropped, warnings.
+        """
+        try:
+
+            def begin() -> Job:
+                stage = Colorize(model, render_factor, saturation, keep_luma)
+                source = uploaded(image)
+                name = result_name(source, probe_image(source, settings).format, format)
+                check_colourless(source, recolour)
+                return store.begin(partial(_restore, source, name, (stage,), settings, executor), title=name)
+
+            async with aclosing(_answers(begin)) as answers:
+                async for answer in answers:
+                    yield answer
+        except Exception as error:
+            raise to_api_error(error) from None
+
+    async def colorize_video(
+        video: FileData,
+        model: str = "auto",
+        render_factor: int = 35,
+        saturation: float = 1.0,
+        keep_luma: bool = True,
+        recolour: bool = False,
+        cuts: list[float | str] | None = None,
+        cut_threshold: float = 27.0,
+        codec: Codec = "h264",
+        crf: float | None = None,
+        container: Container | None = None,
+        deinterlace: Deinterlace = "auto",
+        square_pixels: bool = True,
+        start: float | str | None = None,
+        end: float | str | None = None,
+    ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
+        """Colour one black-and-white clip, with its sound, subtitles and times. The answer is the file and a report.
+
+        A clip in colour is refused unless recolour is true. For a chain with other stages, /upscale_video takes steps
+        with {"stage": "colorize"}. As there, the id of the job comes first and once: {"job": "..."}.
+
+        Parameters:
+            video: an uploaded clip (MP4, MOV, MKV, WebM, AVI, MPEG, FLV, MXF, GIF and more)
+            model: the name of a model, as /models lists them; "auto" takes the best one at hand
+            render_factor: from 7 to 45, for the models of DeOldify: more for finer colours, less for bolder ones
+            saturation: from 0 (grey) over 1 (what the model gives) to 3
+            keep_luma: whether light and shade stay exactly; else the result is that of the published program
+            recolour: whether colours that are there already may be replaced by invented ones
+            cuts: the times at which shots begin, in seconds from the beginning or as "1:02.5"; null finds them
+            cut_threshold: how much a frame has to differ from the one before to begin a shot, of 255; less finds more
+            codec: what the result is encoded as; HEVC and AV1 have 10 bits, ProRes and FFV1 keep transparency
+            crf: the quality, smaller is better; null for that of the codec (17 for H.264)
+            container: what the result comes in; null for that of the upload where it can hold the codec
+            deinterlace: what becomes of interlaced frames: one picture, one for each of the two fields, or nothing
+            square_pixels: whether a clip with narrow or wide pixels becomes as it is shown
+            start: where to begin, in seconds from the beginning, or as "1:02:03.5"; null for the beginning
+            end: where to end, likewise; null for the end
+
+        Returns:
+            The clip.
+            What was done: settings, models, device, seconds, encoding, frames, what was kept and dropped, warnings.
+        """
+        try:
+
+            def begin() -> Job:
+                stage = Colorize(model, render_factor, saturation, keep_luma)
+                encoding = Encoding(codec, crf, container=container)
+                shots = "auto" if cuts is None else cuts
+                part = ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
+                if executor.takes_clips:
+                    check_colourless(uploaded(video, "clip"), recolour)
+                return begin_clip(video, (stage,), part)
+
+            async with aclosing(_answers(begin)) as answers:
+                async for answer in answers:
+                    yield answer
+        except Exception as error:
+            raise to_api_error(error) from None
+
+    def check_colourless(source: Path, recolour: bool) -> None:
+        """Raise ``InputError`` for what is in colour, unless its colours may be replaced."""
+        if not recolour and look(source, settings, takes_clips=True).coloured:
+            raise InputError(
+                f"{source.name} is in colour already: give recolour=true to replace its colours by invented ones."
+            )
+
     def begin_clip(video: FileData, chain: tuple[Stage, ...], options: ClipOptions) -> Job:
         """Begin the work on a clip; refuses at once what can be refused, not after a wait for others."""
         if not executor.takes_clips:
@@ -312,7 +422,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         """Tell how a job stands.
 
         Parameters:
-            id: what /restore_image, /upscale_video or /interpolate_video gave as "job"
+            id: what /restore_image or another endpoint that makes a file gave as "job"
 
         Returns:
             {"job", "state", "ahead", "seconds", "progress", "error"}; ahead counts the jobs that come before this one
@@ -326,7 +436,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         """Give the result of a finished job again, while it is kept.
 
         Parameters:
-            id: what /restore_image, /upscale_video or /interpolate_video gave as "job"
+            id: what /restore_image or another endpoint that makes a file gave as "job"
 
         Returns:
             The picture or clip in full quality.
@@ -344,7 +454,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         """Stop a job, whether it runs or waits; a job that has ended already stays as it is.
 
         Parameters:
-            id: what /restore_image, /upscale_video or /interpolate_video gave as "job"
+            id: what /restore_image or another endpoint that makes a file gave as "job"
 
         Returns:
             How the job stands, as /job tells it; a running one ends within a second or two.
@@ -357,7 +467,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         except Exception as error:
             raise to_api_error(error) from None
 
-    for work in (restore_image, upscale_video, interpolate_video):
+    for work in (restore_image, upscale_video, interpolate_video, colorize_image, colorize_video):
         _give_result_type(work, Result)
         api(work, concurrency_id="engine", concurrency_limit=concurrency_limit)
     api(probe, concurrency_limit=PROBES_AT_ONCE)

@@ -74,15 +74,6 @@ class ColourOptions:
         """What the raw values of ``inputs`` stand for; raises ``SettingsError`` for what makes no sense."""
         return Colorize(model=model, render_factor=render_factor, saturation=saturation, keep_luma=keep_luma is True)
 
-    @property
-    def of_upload(self) -> list[Component]:
-        """What ``show`` changes."""
-        return []
-
-    def show(self, *, moves: bool) -> Update:
-        """Offer what there is for a clip, or else for a picture."""
-        return {}
-
     def connect(self, page: gr.Blocks) -> None:
         """Let the components follow each other; after all parts are made."""
 

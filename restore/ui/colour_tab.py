@@ -13,7 +13,7 @@ import gradio as gr
 from gradio.components import Component
 
 from restore.clip_plan import ClipPlan
-from restore.errors import RestoreError
+from restore.errors import InputError, RestoreError
 from restore.executors import Executor
 from restore.jobs import Function, JobStore
 from restore.media.clips.facts import ClipInfo
@@ -82,11 +82,11 @@ def build_colour_tab(
                 )
                 with gr.Column(visible=False) as clip_settings:
                     clip = ClipComponents(PREFIX)
-            with gr.Column(visible=False) as shots:
+            with gr.Column(visible=takes_clips) as shots:
                 cuts = CutPanel(PREFIX)
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
             panel = ColourPanel(settings, PREFIX, "coloured", "coloured-pair", takes_clips=takes_clips)
-    with gr.Column(visible=False) as below:
+    with gr.Column(visible=takes_clips) as below:
         frame = FramePanel(PREFIX)
     asked: list[Component] = [
         upload.file,
@@ -109,16 +109,20 @@ def build_colour_tab(
 
     def read_clip(*values: Any) -> ClipWork:
         work = read(*values)
-        assert isinstance(work, ClipWork)  # what asks for it is there for clips alone
+        if not isinstance(work, ClipWork):
+            raise InputError(f"{work.source.name} is a picture, and this is for clips: choose a clip.")
         return work
 
     def show(source: ColourSource | None) -> Update:
         info = None if source is None or not isinstance(source.info, ClipInfo) else source.info
         moves = info is not None
+        # Also while there is nothing, because the page may come to what was made of a clip before it was loaded.
+        may_move = takes_clips and (moves or source is None)
         return {
             saved_as: gr.Dropdown(visible=not moves),
-            **{column: gr.Column(visible=moves) for column in (clip_settings, shots, below)},
-            **options.show(moves=moves),
+            clip_settings: gr.Column(visible=moves),
+            shots: gr.Column(visible=may_move),
+            below: gr.Column(visible=may_move),
             **frame.clip(info),
             **cuts.forget(),
         }
@@ -150,7 +154,7 @@ def build_colour_tab(
             return partial(clip_work.restore_upload, work), work.name
         return partial(image_tab.restore_upload, work.source, work.name, [work.stage], settings, executor), work.name
 
-    of_upload = [saved_as, clip_settings, shots, below, *options.of_upload, *frame.of_clip, *cuts.of_clip]
+    of_upload = [saved_as, clip_settings, shots, below, *frame.of_clip, *cuts.of_clip]
     upload.connect(show, of_upload)
     options.connect(page)
     clip.connect()
