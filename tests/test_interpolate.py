@@ -331,9 +331,11 @@ def test_a_chain_shows_as_much_as_came_in_for_as_long_as_it_should(
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with networks of contents of their own making."""
     folder = tmp_path_factory.mktemp("weights")
-    for name in ("rife-4.25", "ifrnet"):
+    for name, case in (("rife-4.25", "rife425"), ("ifrnet", "ifrnet")):
         shapes = {key: value.shape for key, value in networks.build(name).state_dict().items()}
-        save_file(fill(shapes), folder / f"{name}.safetensors")
+        # Gains with which they find motion of some pixels, as trained ones do.
+        contents = json.loads((Path(__file__).parent / "oracles" / case / "meta.json").read_text())["fill"]
+        save_file(fill(shapes, contents["gains"], contents["salt"]), folder / f"{name}.safetensors")
     return folder
 
 
@@ -361,8 +363,9 @@ def pair(height: int, width: int) -> list[Tensor]:
     return [torch.from_numpy(picture(number, width, height)).permute(2, 0, 1).float() / 255 for number in (0, 1)]
 
 
-def network(name: str, weights: Path, tile: int | None = None) -> between.NetworkBetween:
-    engine = Engine.start(replace(load_settings(), weights=(weights,), tile=tile), Progress(), download=False)
+def network(name: str, weights: Path, precision: str = "float32") -> between.NetworkBetween:
+    settings = replace(load_settings(), weights=(weights,), device="cpu", precision=precision)
+    engine = Engine.start(settings, Progress(), download=False)
     return between.NetworkBetween(open_model(name, engine).source, engine)
 
 
@@ -389,6 +392,20 @@ def test_a_network_looks_at_a_pair_once_for_all_times(
     assert (looks, made.plan["tile"]) == ([(1, 3, 66, 90)], "whole frame")
     for result, want in zip(results, wanted, strict=True):
         torch.testing.assert_close(result, want, atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["rife-4.25", "ifrnet"])
+def test_a_lower_precision_is_not_seen(weights: Path, name: str) -> None:
+    first, second = pair(66, 90)
+    exact, quick = network(name, weights), network(name, weights, precision="bfloat16")
+    (wanted,) = exact.frames(first, second, [0.4])
+    (result,) = quick.frames(first, second, [0.4])
+    assert (exact.plan["precision"], quick.plan["precision"]) == ("float32", "bfloat16")
+    assert not torch.equal(result, wanted)
+    assert decibels(255 * result.numpy(), 255 * wanted.numpy()) > 40
+    deep = network(name, weights, precision="auto")
+    list(deep.frames(first, second, [0.4], bits=10))
+    assert deep.plan["precision"] == "float32"
 
 
 def test_a_frame_that_does_not_fit_is_cut_into_tiles(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

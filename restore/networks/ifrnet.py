@@ -166,5 +166,9 @@ class Ifrnet(nn.Module):
         """The frame ``(N, 3, H, W)`` at ``time`` in (0, 1) between two frames of that shape, RGB in [0, 1]."""
         return self.at(self.prepare(first, second), time)
 
+    def lower(self, dtype: torch.dtype) -> None:
+        """Run the convolutions in ``dtype``; motion and blend stay in float32."""
+        self.to(dtype)
+
 
 build = Ifrnet

@@ -194,6 +194,12 @@ class Rife(nn.Module):
         """The frame ``(N, 3, H, W)`` at ``time`` in (0, 1) between two frames of that shape, RGB in [0, 1]."""
         return self.at(self.prepare(first, second), time)
 
+    def lower(self, dtype: torch.dtype) -> None:
+        """Run what the blocks look with in ``dtype``; what they say, motion and blend, stays in float32."""
+        for block, _ in self._blocks():
+            block.get_submodule("conv0").to(dtype)
+            block.get_submodule("convblock").to(dtype)
+
 
 def build(version: str) -> nn.Module:
     """``version`` is one of ``VERSIONS``."""

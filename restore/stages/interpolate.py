@@ -15,7 +15,7 @@ from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.interpolation import duplicates as copies
 from restore.interpolation.between import MACS_PER_PIXEL, Between, BuiltInBetween, NetworkBetween
-from restore.interpolation.grid import Interval, intervals
+from restore.interpolation.grid import Interval, Moment, intervals
 from restore.media.clips.rates import HIGHEST_RATE, parse_rate
 from restore.models import AUTO, BUILT_IN, Model, choose, offered_for, open_model
 from restore.report import ModelUse
@@ -193,7 +193,7 @@ class OpenInterpolate:
 
     @property
     def precision(self) -> str:
-        return "float32"
+        return str(self.plan.get("precision", "float32"))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -232,11 +232,19 @@ class OpenInterpolate:
         if settings.resamples:
             frames = copies.evenly(copies.without_copies(frames, self._found), 1 / rate)
         between = self.between(engine)
-        longest = max(LONGEST_MOTION, 2 / rate)
+        longest = _longest_motion(rate)
         yield from timed(self._shown(intervals(frames, grid), longest, between), settings.stretch)
         self.plan = {"rate": str(target), **asdict(self._counts), **between.plan}
         if settings.resamples:
             self.plan |= {"copies": self._found.copies}
+
+    def shown_between(self, first: Frame, second: Frame, position: Fraction, engine: Engine) -> Frame:
+        """What a run shows at ``position`` in (0, 1) between two frames of the source that follow each other."""
+        assert engine.rate is not None
+        pts = first.pts + position * (second.pts - first.pts)
+        pair = Interval(first, second, (Moment(position, pts),), second.pts)
+        shown = self._shown([pair], _longest_motion(engine.rate), self.between(engine))
+        return next(frame for frame in shown if isinstance(frame, Frame))
 
     def _shown(self, pairs: Iterable[Interval], longest: Fraction, between: Between) -> Iterator[Frame | Fraction]:
         """The frames to show, and between them when what they are made of ends; the times are those of the source.
@@ -262,7 +270,7 @@ class OpenInterpolate:
         first, second = pair.first, pair.second
         assert second is not None
         positions = [float(moment.position) for moment in pair.moments if moment.position]
-        made = between.frames(first.pixels, second.pixels, positions)
+        made = between.frames(first.pixels, second.pixels, positions, first.bits)
         for moment in pair.moments:
             if not moment.position:
                 self._counts.kept += 1
@@ -286,6 +294,11 @@ def _choose(engine: Engine) -> tuple[str, str]:
         "or says why it cannot."
     )
     return name, f"auto took {name} to make frames, because {first} {why_not_first}."
+
+
+def _longest_motion(rate: Fraction) -> Fraction:
+    """Seconds between two frames of a clip of ``rate`` above which nothing moves between them."""
+    return max(LONGEST_MOTION, 2 / rate)
 
 
 def _moves(pair: Interval, longest: Fraction) -> bool:

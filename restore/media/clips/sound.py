@@ -17,9 +17,6 @@ from av.stream import Stream
 BITS_PER_CHANNEL = 96_000
 """The bit rate of lossy sound; well above where AAC and Opus are transparent, since this is a second generation."""
 
-LONGEST_GAP = 3600
-"""Seconds of silence at most: a longer gap is a time that damage has put there."""
-
 SLOWEST_TEMPO = Fraction(1, 2)
 """The least that FFmpeg's filter for time without pitch does at once."""
 
@@ -66,7 +63,8 @@ def plan_sound(stream: Stream, encoder: str) -> SoundPlan:
 class ConvertedSound:
     """Sound on its way through a decoder and an encoder; gaps in it become silence. ``broken`` counts lost packets.
 
-    It becomes ``stretch`` times as long, at the same pitch.
+    It becomes ``stretch`` times as long, at the same pitch. What begins more than ``longest_gap`` seconds behind all
+    that came before is left out: that is a time which damage has put there.
     """
 
     output: OutputContainer
@@ -74,6 +72,7 @@ class ConvertedSound:
     source: AudioStream
     plan: SoundPlan
     stretch: Fraction = Fraction(1)
+    longest_gap: Fraction = Fraction(3600)
     broken: int = 0
     # A time on the clock of the source, and the one on that of the new file which it becomes.
     _anchor: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
@@ -85,7 +84,12 @@ class ConvertedSound:
 
     @classmethod
     def add(
-        cls, output: OutputContainer, source: Stream, plan: SoundPlan, stretch: Fraction = Fraction(1)
+        cls,
+        output: OutputContainer,
+        source: Stream,
+        plan: SoundPlan,
+        stretch: Fraction = Fraction(1),
+        longest_gap: Fraction = Fraction(3600),
     ) -> ConvertedSound:
         """Add a stream for the sound of ``source`` to ``output``."""
         assert isinstance(source, AudioStream)
@@ -96,7 +100,7 @@ class ConvertedSound:
         made.codec_context.time_base = made.time_base = Fraction(1, plan.rate)
         if plan.bit_rate:
             made.codec_context.bit_rate = plan.bit_rate
-        return cls(output, made, source, plan, stretch)
+        return cls(output, made, source, plan, stretch, longest_gap)
 
     def take(self, packet: Packet[AudioStream], start: Fraction, duration: Fraction) -> None:
         """Decode ``packet``, which begins at ``start`` on the clock of the new file, and mux what comes of it."""
@@ -128,7 +132,7 @@ class ConvertedSound:
         if frame.pts is None or frame.time_base is None:
             return
         time = frame.pts * frame.time_base
-        if self._heard_until is not None and time > self._heard_until + LONGEST_GAP:
+        if self._heard_until is not None and time > self._heard_until + self.longest_gap:
             self.broken += 1
             return
         self._heard_until = time

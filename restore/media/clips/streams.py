@@ -434,6 +434,11 @@ class OtherStreams:
         return sorted(paths)
 
     @property
+    def _longest_gap(self) -> Fraction:
+        """Longer than any gap in the sound, also where nobody knows exactly how long the clip is."""
+        return (self.info.duration or Fraction(3600)) + 60
+
+    @property
     def _origin(self) -> Fraction:
         return self.start or Fraction(0)
 
@@ -529,7 +534,7 @@ class OtherStreams:
             self.carried.append(f"{entry.what}, converted to {entry.encoder}")
         else:
             plan = plan_sound(stream, entry.encoder)
-            sound = ConvertedSound.add(output, stream, plan, self.stretch)
+            sound = ConvertedSound.add(output, stream, plan, self.stretch, self._longest_gap)
             made = sound.stream
             self._carriers[entry.index] = sound
             how = "" if self.stretch == 1 else f"made {float(self.stretch):g} times as long at the same pitch, "
