@@ -18,6 +18,7 @@ from PIL import Image
 
 import restore
 from restore import catalog
+from restore.inventory import speed_of
 from restore.settings import VARIABLES
 from tests.clips import pictures, write_clip
 from tests.server import Server, running
@@ -120,6 +121,15 @@ def test_the_commands_and_the_python_for_interpolation_do_what_it_says(here: Pat
     assert restore.probe(here / "both.mp4").video.width == 192
 
 
+def test_the_commands_and_the_python_for_colour_do_what_it_says(here: Path) -> None:
+    run("bash", "-euo", "pipefail", "-c", snippet("Colour", "bash"))
+    with Image.open(here / "coloured.png") as picture:
+        red, _, blue = picture.convert("RGB").split()
+    assert list(red.getdata()) != list(blue.getdata())
+    assert restore.probe(here / "coloured.mp4").video.frames == 20
+    assert run(sys.executable, "-c", snippet("Colour", "python")).split() == ["(384,", "216)", "built-in-colour"]
+
+
 def test_the_python_runs(here: Path) -> None:
     out = run(sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", snippet("In Python", "python"))
     assert out.startswith("(384, 216) built-in ")
@@ -127,12 +137,14 @@ def test_the_python_runs(here: Path) -> None:
 
 def test_the_client_gets_its_result_and_gets_it_again(here: Path, server: Server) -> None:
     code = snippet("From a program", "python").replace("http://127.0.0.1:7860", server.url.rstrip("/"))
-    code += "print(path)\n"
-    first, models, second = run(sys.executable, "-c", code).splitlines()[-3:]
+    code += "print(path)\nprint(coloured)\n"
+    first, models, second, coloured = run(sys.executable, "-c", code).splitlines()[-4:]
     assert first.endswith(" [192, 108]")
     assert "'built-in'" in models
     assert Path(first.removesuffix(" [192, 108]")).read_bytes() == Path(second).read_bytes()
     assert width(Path(second)) == 192
+    assert Path(coloured).name == "old_restored.jpg"
+    assert width(Path(coloured)) == 96
 
 
 def test_curl_gets_its_result(here: Path, server: Server) -> None:
@@ -163,6 +175,19 @@ def test_the_readme_lists_the_models_that_enlarge_frame_by_frame() -> None:
         assert size == ("comes with it" if entry.package_file else f"{about}{entry.download_bytes / 1e6:.1f} MB")
         assert licence == entry.licence
     assert ("All of these may be used commercially" in README) == all(entry.commercial for entry in entries.values())
+
+
+def test_the_list_of_models_has_every_model_that_a_stage_offers_with_size_and_licence() -> None:
+    text = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w.+-]+)` \| (.* \[(?:here|the Hub|its authors)\].*) \|$", text, re.MULTILINE))
+    offered = {name: entry for name, entry in catalog.checkpoints().items() if entry.stages}
+    assert rows.keys() == offered.keys()
+    for name, entry in offered.items():
+        cells = rows[name].split(" | ")
+        assert cells[0] == entry.description
+        assert cells[-2] == entry.licence + ("" if entry.commercial else ", not for commercial use")
+        assert entry.package_file or f"{(entry.download_bytes or 0) / 1e6:.1f} MB" in cells[-3]
+        assert speed_of(entry) in (None, cells[1])
 
 
 def test_the_readme_lists_the_settings_with_their_defaults() -> None:
