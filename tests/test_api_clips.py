@@ -162,4 +162,8 @@ def test_a_gpu_that_is_lent_takes_no_clips(small: Path, tmp_path: Path) -> None:
             client = Client(server.url, verbose=False, download_files=tmp_path)
             with pytest.raises(AppError, match="Clips are not restored here"):
                 client.predict(handle_file(small), **BUILT_IN)
-            assert not [each for each in client.config["components"] if each["props"].get("elem_id") == "clip-run"]
+            with pytest.raises(AppError, match="Clips are not restored here"):
+                client.predict(handle_file(small), fps=60, api_name="/interpolate_video")
+            offered = {each["props"].get("elem_id") for each in client.config["components"]}
+            assert "run" in offered
+            assert not {"clip-run", "pace-run"} & offered

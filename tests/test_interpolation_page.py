@@ -244,7 +244,7 @@ def between(source: Path, moment: str, folder: Path, options: ClipOptions | None
     """The middle between the two frames around ``moment``, as the page makes it."""
     stage, settings = Interpolate(model="built-in", **how), Settings()
     plan = plan_clip(probe(source), source, folder / "out.mp4", [stage], options or ClipOptions(), settings)
-    return write_between(plan, stage, plan.info.start + Fraction(moment), 0.5, folder, Progress(), settings)
+    return write_between(plan, stage, plan.info.start + Fraction(moment), Fraction(1, 2), folder, Progress(), settings)
 
 
 def far(file: Path, pixels: Pixels) -> float:
@@ -255,7 +255,9 @@ def far(file: Path, pixels: Pixels) -> float:
 def test_the_frame_of_a_preview_lies_between_the_two_of_its_time(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mkv", two_shots(10, 5), **LOSSLESS)
     shown = between(source, "0.17", tmp_path)
-    assert (shown.first.time, shown.second.time, shown.cut) == (Fraction(4, 25), Fraction(1, 5), False)
+    assert (shown.first.time, shown.second.time) == (Fraction(4, 25), Fraction(1, 5))
+    assert shown.made
+    assert not shown.cut
     assert far(shown.first.file, glide(4)) < 1
     assert far(shown.second.file, glide(5)) < 1
     # Well inside, because what comes in at the edge is in one of the two frames only.
@@ -265,6 +267,7 @@ def test_the_frame_of_a_preview_lies_between_the_two_of_its_time(tmp_path: Path)
 
     at_cut = between(source, "0.37", tmp_path)
     assert at_cut.cut
+    assert not at_cut.made
     assert far(at_cut.pair.after, 255 - glide(0) // 3) < 1  # the nearer one, and nothing mixed
     assert not between(source, "0.37", tmp_path, ClipOptions(cuts=["0"])).cut
     last = between(source, "5", tmp_path)
@@ -278,6 +281,7 @@ def test_a_preview_leaves_out_copies_where_a_run_does(tmp_path: Path) -> None:
     source = write_clip(tmp_path / "twos.mkv", [glide(3 * (number // 3)) for number in range(24)], **LOSSLESS)
     kept = between(source, "0.36", tmp_path)
     assert far(kept.pair.after, glide(9)) < 1  # it lies between two that are the same
+    assert not kept.made
     shown = between(source, "0.4", tmp_path, duplicates="resample")
     assert (shown.first.time, shown.second.time) == (Fraction(9, 25), Fraction(12, 25))
     assert far(shown.first.file, glide(9)) < 1

@@ -255,7 +255,7 @@ def test_nothing_is_cut_off_or_without_a_name(visit: Visit, locale: str, width: 
     page.locator("#clip-examples button").last.click()
     page.locator("#clip-shown img").wait_for()
     with_what_is_at_hand(page)
-    for name in ("clip-advanced", "frame"):
+    for name in ("clip-advanced", "clip-cuts", "frame"):
         unfold(page, name)
     page.locator("#clip-end textarea, #clip-end input").fill("0.2")
     page.locator("#clip-run").click()

@@ -42,7 +42,7 @@ def preview_between(
     plan: ClipPlan,
     stage: Interpolate,
     moment: Fraction,
-    position: float,
+    position: Fraction,
     settings: Settings,
     progress: Progress,
     folder: Path,
@@ -53,8 +53,8 @@ def preview_between(
         "between": {
             "first": _real(shown.first),
             "second": _real(shown.second),
-            "position": position,
             "shown": shown_pair(shown.pair),
+            "made": shown.made,
             "cut": shown.cut,
             "notes": list(shown.notes),
         }
@@ -135,11 +135,12 @@ class BetweenPanel:
         first, second, shown = values["first"], values["second"], values["shown"]
         words = both("between_finished", first=first["time"], second=second["time"])
         notes = [markup.english(note) for note in values["notes"]]
-        if values["cut"]:
-            notes.insert(0, both("between_cut"))
+        if not values["made"]:
+            notes.insert(0, both("between_cut") if values["cut"] else both("between_still"))
+        middle = both("between_made") if values["made"] else both("between_repeated")
         cells = [
             Cell(None, both("between_real", time=first["time"]), job.folder / first["file"]),
-            Cell(None, both("between_made"), job.folder / shown["after"]),
+            Cell(None, middle, job.folder / shown["after"]),
             Cell(None, both("between_real", time=second["time"]), job.folder / second["file"]),
         ]
         return {
@@ -164,7 +165,7 @@ class BetweenPanel:
                 raise SettingsError(f"The position is {position!r}: choose from {LEAST} to {MOST}.")
             clip, stage, settings = plan(time, *values)
             moment = clip.info.start + Fraction(str(time))
-            work = partial(preview_between, clip, stage, moment, position, settings)
+            work = partial(preview_between, clip, stage, moment, Fraction(str(position)), settings)
             return work, f"Between two frames of {clip.source.name}"
 
         attach(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import PIL.Image
-from torch import Tensor
 
 from restore.clip_pipeline import prepared
 from restore.clip_plan import ClipPlan
@@ -21,7 +20,7 @@ from restore.progress import Progress
 from restore.settings import Settings
 from restore.stages import Interpolate
 from restore.ui.clip_preview import to_picture
-from restore.ui.preview import Pair, write_picture, write_pictures
+from restore.ui.preview import Pair, flat, write_picture, write_pictures
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,14 @@ class RealFrame:
 class ShownBetween:
     """Files of one size: the two real frames, and the pair of their mixture (before) and of the frame that was made.
 
-    ``cut`` says that a shot ends between them, so that the nearer one is shown in place of anything made. ``notes`` are
-    sentences on the choice of the model.
+    ``made`` is false where one of the two is shown in its place, and ``cut`` says that this is because a shot ends
+    there. ``notes`` are sentences on the choice of the model.
     """
 
     first: RealFrame
     second: RealFrame
     pair: Pair
+    made: bool
     cut: bool
     notes: tuple[str, ...]
 
@@ -51,7 +51,7 @@ def write_between(
     plan: ClipPlan,
     stage: Interpolate,
     moment: Fraction,
-    position: float,
+    position: Fraction,
     folder: Path,
     progress: Progress,
     settings: Settings,
@@ -60,29 +60,35 @@ def write_between(
 
     ``moment`` is on the clip's own clock, within the part that ``plan`` names. Raises ``RestoreError`` kinds.
     """
-    engine = Engine.start(settings, progress)
+    engine = replace(Engine.start(settings, progress), rate=plan.rates[0])
     progress.begin(stage.stage)
     opened = stage.open(engine)
+    notes = opened.notes  # on the choice, as long as nothing was made
     frames: Iterable[Frame] = (prepared(frame, plan) for frame in plan.reader(settings, plan.shots()).frames())
     if stage.duplicates == "resample":
-        frames = evenly(without_copies(frames, Found()), 1 / plan.info.video.frame_rate)
+        frames = evenly(without_copies(frames, Found()), 1 / plan.rates[0])
     first, second = _around(frames, moment, plan.source.name)
     progress.check()
-    cut = first.shot != second.shot
-    nearer = first.pixels if position < 0.5 else second.pixels
     with memory_in_words("this frame"):
-        made = nearer if cut else next(opened.between(engine).frames(first.pixels, second.pixels, [position]))
+        shown = opened.shown_between(first, second, position, engine)
     progress.check()
-    mixed = first.pixels.lerp(second.pixels, position)
-    pair = write_pictures(_picture(made), lambda: _picture(mixed), folder)
+    mixed = replace(first, pixels=first.pixels.lerp(second.pixels, float(position)))
+    pair = write_pictures(to_picture(shown), lambda: to_picture(mixed), folder)
 
     def real(frame: Frame, name: str) -> RealFrame:
-        picture = _picture(frame.pixels)
+        picture = flat(to_picture(frame))
         if picture.size != (pair.width, pair.height):
             picture = picture.resize((pair.width, pair.height), PIL.Image.Resampling.LANCZOS)
         return RealFrame(write_picture(picture, folder / name), plan.since_beginning(frame.pts))
 
-    return ShownBetween(real(first, "first"), real(second, "second"), pair, cut, tuple(opened.notes))
+    return ShownBetween(
+        real(first, "first"),
+        real(second, "second"),
+        pair,
+        made=all(shown.pixels is not frame.pixels for frame in (first, second)),
+        cut=first.shot != second.shot,
+        notes=notes,
+    )
 
 
 def _around(frames: Iterable[Frame], moment: Fraction, name: str) -> tuple[Frame, Frame]:
@@ -96,7 +102,3 @@ def _around(frames: Iterable[Frame], moment: Fraction, name: str) -> tuple[Frame
     if first is None or second is None:
         raise InputError(f"{name} has one frame only there: nothing can be made between two.")
     return first, second
-
-
-def _picture(pixels: Tensor) -> PIL.Image.Image:
-    return to_picture(Frame(pixels))
