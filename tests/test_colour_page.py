@@ -231,7 +231,7 @@ def as_tensor(pixels: np.ndarray) -> torch.Tensor:
 
 @settings(deadline=None, max_examples=25)
 @given(
-    tones=st.tuples(*[st.floats(0.6, 1.5)] * 3),
+    tones=st.tuples(*[st.floats(0.75, 1.3)] * 3),
     paper=st.tuples(*[st.floats(0.75, 1)] * 3),
     edge=st.floats(0, 0.3),
     noise=st.floats(0, 0.04),
