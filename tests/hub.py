@@ -322,6 +322,7 @@ class Hub:
             description="Made for a test",
             stages=("upscale",),
             network="srvgg",
+            arguments={"num_feat": 64, "num_conv": 16, "upscale": 4},
             file=f"{name}.pth",
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),

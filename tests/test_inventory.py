@@ -29,13 +29,14 @@ def use_catalogue(monkeypatch: pytest.MonkeyPatch, *entries: Checkpoint) -> None
     monkeypatch.setattr(catalog, "checkpoints", lambda: entries_by_name)
 
 
-def test_on_a_machine_with_nothing_every_model_but_the_built_in_one_needs_its_download() -> None:
+def test_on_a_machine_with_nothing_every_model_but_the_built_in_ones_needs_its_download() -> None:
     models = facts()
 
-    assert next(iter(models)) == "built-in"
-    assert models["built-in"].state is ModelState.BUILT_IN
-    assert models["built-in"].download_bytes is None
-    others = [model for name, model in models.items() if name != "built-in"]
+    built_in = ["built-in", "built-in-colour"]
+    assert list(models)[:2] == built_in
+    assert {models[name].state for name in built_in} == {ModelState.BUILT_IN}
+    assert {models[name].download_bytes for name in built_in} == {None}
+    others = [model for name, model in models.items() if name not in built_in]
     assert others
     assert {model.state for model in others} == {ModelState.DOWNLOAD}
     assert all(model.verified is None and model.problem is None for model in others)
