@@ -1,16 +1,17 @@
 """Restoring faces against GFPGANer's own loop, and how much restored faces flicker in a clip.
 
-    python benchmarks/faces.py --weights FOLDER [--picture FILE] [--runs 3]
+    python benchmarks/faces.py --weights FOLDER --picture FILE [--runs 3]
     python benchmarks/faces.py --weights FOLDER --clip FILE [--frames 48]
 
 ``FOLDER`` holds ``detection_mobilenet0.25_Final.pth``. All other networks get contents of their own making (those of
 ``tests/fill.py``), which take the same time as the published ones and draw nothing that is a face.
 
 The first form puts the picture beside itself until it has 12 faces and gives both sides the same 12 of them. What is
-timed is to align, restore and paste, in turns, in one process; printed are the medians, and what bfloat16, batches and
-the memory layout each contribute. The second form restores the faces of a clip with and without smoothing, and
-prints for the aligned crops of the result and of the source: the flicker, which is the mean absolute difference of
-crops that follow each other, and the sharpness, which is the variance of their Laplacian.
+timed is to align, restore and paste, in turns, in one process, with networks that are open already; printed are the
+medians of the seconds and of those of the processor, and, for the first four faces, what bfloat16, batches, the memory
+layout and memory that is kept between layers each contribute. The second form restores the faces of a clip with and
+without smoothing, and prints for the aligned crops of the result and of the source: the flicker, which is the mean
+absolute difference of crops that follow each other, and the sharpness, which is the variance of their Laplacian.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,9 @@ from tests.fill import fill
 RESTORER, PARSER, DETECTOR = "gfpgan-1.4", "parsenet", "retinaface-mobilenet"
 FACES = 12
 
+Run = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""From a picture to the same with its faces restored."""
+
 
 def filled(name: str) -> dict[str, Tensor]:
     state = networks.build(name).state_dict()
@@ -65,8 +70,10 @@ def filled(name: str) -> dict[str, Tensor]:
 def sources() -> tuple[NetworkSource, NetworkSource]:
     """The network that restores and the one that parts, with contents that are read once."""
     restorer, parser = filled(RESTORER), filled(PARSER)
-    return NetworkSource(RESTORER, "filled restorer", lambda: restorer), NetworkSource(
-        PARSER, "filled parser", lambda: parser
+    kept = id(restorer)  # networks that are open under other circumstances are not taken for these
+    return (
+        NetworkSource(RESTORER, f"filled restorer {kept}", lambda: restorer),
+        NetworkSource(PARSER, f"filled parser {kept}", lambda: parser),
     )
 
 
@@ -80,9 +87,10 @@ class KnownFaces(FaceFlow):
             tracker.see(self.known, 0)
 
 
-def ours(settings: Settings, known: Sequence[Points]) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
+def ours(settings: Settings, networks: tuple[NetworkSource, NetworkSource], known: Sequence[Points]) -> Run:
+    """The stage with these faces."""
     engine = Engine.start(settings, Progress())
-    restorer, parser = sources()
+    restorer, parser = networks
 
     def run(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         flow = KnownFaces(CropRestorer(restorer, parser, 0.5, engine), restorer, Options(), engine)
@@ -94,8 +102,8 @@ def ours(settings: Settings, known: Sequence[Points]) -> Callable[[NDArray[np.ui
     return run
 
 
-def official(known: Sequence[Points]) -> Callable[[NDArray[np.uint8]], NDArray[np.uint8]]:
-    """``GFPGANer.enhance`` with these faces, at the size of the picture; nothing is downloaded."""
+def official() -> Callable[[Sequence[Points]], Run]:
+    """``GFPGANer.enhance`` with the faces that it is given, at the size of the picture; nothing is downloaded."""
     helper_class = architecture("facexlib.utils.face_restoration_helper", "FaceRestoreHelper")
     module = sys.modules["facexlib.utils.face_restoration_helper"]
     parts = architecture("facexlib.parsing.parsenet", "ParseNet")(in_size=512, out_size=512, parsing_ch=19)
@@ -118,37 +126,45 @@ def official(known: Sequence[Points]) -> Callable[[NDArray[np.uint8]], NDArray[n
     tool.device, tool.upscale, tool.bg_upsampler, tool.gfpgan = torch.device("cpu"), 1, None, network.eval()
     tool.face_helper = helper_class(1, face_size=512, use_parse=True, device=tool.device)
 
-    def found(**_: object) -> int:
-        tool.face_helper.all_landmarks_5 = [points.astype(np.float32) for points in known]
-        tool.face_helper.det_faces = [None] * len(known)
-        return len(known)
+    def with_known(known: Sequence[Points]) -> Run:
+        def found(**_: object) -> int:
+            tool.face_helper.all_landmarks_5 = [points.astype(np.float32) for points in known]
+            tool.face_helper.det_faces = [None] * len(known)
+            return len(known)
 
-    tool.face_helper.get_face_landmarks_5 = found
-    return lambda picture: tool.enhance(picture[..., ::-1])[2][..., ::-1]
+        tool.face_helper.get_face_landmarks_5 = found
+        return lambda picture: tool.enhance(picture[..., ::-1])[2][..., ::-1]
+
+    return with_known
 
 
 @contextmanager
-def plain(*, batch: bool, layout: bool) -> Iterable[None]:
-    """Inside, one face at a time and/or the usual layout of memory."""
-    sizes = dict(restorers.BATCH)
-    channels_last = torch.channels_last
+def plain(*, batch: bool = False, layout: bool = False, memory: bool = False) -> Iterator[None]:
+    """Inside, one face at a time, the usual layout of memory, or memory that is given back after each layer."""
+    sizes, channels_last, reuse = dict(restorers.BATCH), torch.channels_last, opening.allocator.reuse
     try:
         if batch:
             restorers.BATCH["cpu"] = 1
         if layout:
             torch.channels_last = torch.contiguous_format
-        opening.RESIDENT.max_bytes, kept = 0, opening.RESIDENT.max_bytes
+        if memory:
+            opening.allocator.reuse = nullcontext
         yield
     finally:
         restorers.BATCH.update(sizes)
-        torch.channels_last = channels_last
-        opening.RESIDENT.max_bytes = kept
+        torch.channels_last, opening.allocator.reuse = channels_last, reuse
 
 
-def timed(run: Callable[[NDArray[np.uint8]], object], picture: NDArray[np.uint8]) -> float:
-    began = time.perf_counter()
+def timed(run: Run, picture: NDArray[np.uint8]) -> tuple[float, float]:
+    """Seconds, and those of the processor."""
+    began, used = time.perf_counter(), time.process_time()
     run(picture)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, time.process_time() - used
+
+
+def medians(runs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    wall, used = zip(*runs, strict=True)
+    return statistics.median(wall), statistics.median(used)
 
 
 def detector(settings: Settings) -> Detector:
@@ -170,28 +186,34 @@ def with_faces(path: Path, find: Detector) -> tuple[NDArray[np.uint8], list[Poin
 
 def compare(arguments: argparse.Namespace, settings: Settings) -> None:
     picture, known = with_faces(arguments.picture, detector(settings))
-    slow = replace(settings, precision="float32")
-    contenders = {"official": official(known), "ours": ours(settings, known)}
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for run in contenders.values():
-        run(picture)
+    contenders: dict[str, Callable[[Sequence[Points]], Run]] = {
+        "official": official(),
+        "ours": partial(ours, settings, sources()),
+    }
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for contender in contenders.values():
+        contender(known[:1])(picture)
     for _ in range(arguments.runs):
-        for name, run in contenders.items():
-            seconds[name].append(timed(run, picture))
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
+        for name, contender in contenders.items():
+            measured[name].append(timed(contender(known), picture))
     print(f"{FACES} faces in {picture.shape[1]} x {picture.shape[0]}, {torch.get_num_threads()} threads")
-    for name, value in medians.items():
-        print(f"  {name:9} {value:7.2f} s ({', '.join(f'{each:.2f}' for each in seconds[name])})")
-    print(f"  official / ours: {medians['official'] / medians['ours']:.2f}")
+    for name, runs in measured.items():
+        print(f"  {name:9} {medians(runs)[0]:7.2f} s, of the processor {medians(runs)[1]:7.2f} s", flush=True)
+    theirs, own = medians(measured["official"]), medians(measured["ours"])
+    print(f"  official / ours: {theirs[0] / own[0]:.2f}, of the processor {theirs[1] / own[1]:.2f}", flush=True)
+    few, slow = known[: restorers.BATCH["cpu"]], replace(settings, precision="float32")
     for words, chosen, changes in (
-        ("without bfloat16", slow, {"batch": False, "layout": False}),
-        ("without batches", settings, {"batch": True, "layout": False}),
-        ("without channels last", settings, {"batch": False, "layout": True}),
+        ("as it is", settings, {}),
+        ("without bfloat16", slow, {}),
+        ("without batches", settings, {"batch": True}),
+        ("without channels last", settings, {"layout": True}),
+        ("without memory kept", settings, {"memory": True}),
     ):
         with plain(**changes):
-            run = ours(chosen, known)
+            run = ours(chosen, sources(), few)
             run(picture)
-            print(f"  ours {words}: {min(timed(run, picture) for _ in range(arguments.runs)):.2f} s")
+            wall, used = medians([timed(run, picture) for _ in range(arguments.runs)])
+            print(f"  ours {words}, {len(few)} faces: {wall:.2f} s, of the processor {used:.2f} s", flush=True)
 
 
 def frames_of(path: Path, count: int, settings: Settings) -> list[Frame]:

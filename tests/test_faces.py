@@ -28,9 +28,10 @@ from restore.faces import crops as crops_module
 from restore.faces import flow as flow_module
 from restore.faces.align import SIDE, TEMPLATE, crop, similarity
 from restore.faces.crops import CropRestorer
-from restore.faces.detect import Detector, Face
+from restore.faces.detect import Detector, Face, resize
 from restore.faces.find import drawn, find_faces
 from restore.faces.flow import FaceFlow, Options, waiting_frames
+from restore.faces.keep import RESTORED
 from restore.faces.paste import paste, plain_mask, soften
 from restore.faces.steady import Shown, steadied
 from restore.faces.tone import match_tone
@@ -38,6 +39,7 @@ from restore.faces.track import Place, Points, Tracker, spread
 from restore.faces.warp import compose, invert, resizing, sample
 from restore.inference.engine import Engine
 from restore.inference.runner import NetworkSource
+from restore.networks import gfpgan, parsenet
 from restore.settings import load_settings
 from restore.stages import parse_steps
 from tests.clips import write_clip
@@ -518,22 +520,56 @@ def test_a_damaged_file_is_no_reason_to_fail_either(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with networks of contents of their own making: the real kinds, which draw no faces."""
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with networks of contents of their own making, which draw no faces and take textures for some.
+
+    The detector is the real one; what restores and parts faces has few channels, here and in all tests that ask for it.
+    """
     folder = tmp_path_factory.mktemp("weights")
-    for name in ("gfpgan-1.4", "retinaface-mobilenet", "parsenet"):
-        shapes = {key: value.shape for key, value in networks.build(name).state_dict().items()}
-        save_file(fill(shapes), folder / f"{name}.safetensors")
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gfpgan, "CHANNELS", (8,) * len(gfpgan.CHANNELS))
+        patch.setattr(parsenet, "_CHANNELS", (8,) * len(parsenet._CHANNELS))
+        for name in ("gfpgan-1.4", "parsenet"):
+            save_file(filled(name), folder / f"{name}.safetensors")
+        save_file(seeing(PICTURE), folder / "retinaface-mobilenet.safetensors")
+        yield folder
+
+
+def filled(name: str) -> dict[str, Tensor]:
+    return fill({key: value.shape for key, value in networks.build(name).state_dict().items()})
+
+
+def seeing(picture: Tensor) -> dict[str, Tensor]:
+    """Contents for a detector that finds something in ``picture``, with landmarks as faces have them."""
+    state = fill({
+        key: value.shape for key, value in networks.build("retinaface-mobilenet").state_dict().items()
+    }, {"ClassHead.*": 1.0, "*Head.*": 0.05})  # fmt: skip
+    for level in range(3):
+        shape = torch.from_numpy((TEMPLATE - SIDE / 2) / SIDE * 1.5).float().ravel()
+        state[f"LandmarkHead.{level}.conv1x1.bias"] = (shape / 0.1).repeat(2)
+        state[f"ClassHead.{level}.conv1x1.bias"] = torch.tensor([0.0, 0.0 if level == 1 else -500.0] * 2)
+    network = networks.build("retinaface-mobilenet")
+    network.load_state_dict(state)
+    with torch.inference_mode():
+        scores = network(resize(picture[None], 2 * max(picture.shape)))[2]
+    # The best place is a little more certain than it has to be.
+    state["ClassHead.1.conv1x1.bias"] += torch.tensor([0.0, float(2.5 - scores.double().max().logit())] * 2)
+    return state
+
+
+def crops_of(folder: Path) -> dict[str, list[str]]:
+    """The names of what lies in each of the folders for crops."""
+    return {kind: sorted(path.name for path in (folder / kind).iterdir()) for kind in ("cropped_faces", RESTORED)}
 
 
 def test_faces_are_restored_from_file_to_file_in_both_orders(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [face(150, 120, 150, 10), face(330, 200, 120)]
-    monkeypatch.setattr(Detector, "detect", lambda self, batch: [found] * len(batch))
     limits = replace(load_settings(), weights=(weights,))
     source = save_picture(tmp_path / "old.png", PICTURE)
+    seen = find_faces(loaded(source), Faces(), Engine.start(limits, Progress())).faces
+    assert seen
+    assert all(each.taken for each in seen)
     upscale = Upscale(model="built-in", scale=2)
     plain = tmp_path / "plain.png"
     restore.restore_image(source, plain, [upscale], settings=limits)
@@ -546,50 +582,82 @@ def test_faces_are_restored_from_file_to_file_in_both_orders(
         results.append(loaded(tmp_path / f"{name}.png"))
         stage = report["stages"][1]
         assert [use["name"] for use in stage["models"]] == ["gfpgan-1.4", "retinaface-mobilenet", "parsenet"]
-        assert (stage["plan"]["found"], stage["plan"]["restored"]) == (2, 2)
-        assert any("2 faces found" in note for note in stage["notes"])
+        assert (stage["plan"]["found"], stage["plan"]["restored"]) == (len(seen), len(seen))
+        assert any(f"{len(seen)} restored" in note for note in stage["notes"])
         assert any("before the enlargement" in note for note in stage["notes"])
     assert torch.equal(*results)
     assert results[0].shape == (3, 720, 960)
     changed = (results[0] - loaded(plain)).abs().amax(dim=0)
-    assert float(changed[200:280, 260:340].mean()) > 0.01, "the faces are others"
-    assert float(changed[600:, :200].max()) == 0, "and the rest is what it was"
-    for kind in ("cropped_faces", "restored_faces"):
-        kept = sorted((tmp_path / "crops" / kind).iterdir())
-        assert [path.name for path in kept] == ["old_00.png", "old_01.png"]
-        assert loaded(kept[0]).shape == (3, SIDE, SIDE)
-    small = crop(loaded(source), matrix_of(found[1].landmarks))
-    assert decibels(loaded(tmp_path / "crops" / "cropped_faces" / "old_00.png"), small) > 45
+    inside = torch.zeros_like(changed, dtype=torch.bool)
+    for each in seen:
+        matrix = matrix_of(np.array(each.landmarks))
+        covered = torch.zeros(3, 720, 960)
+        paste(covered, torch.ones(3, SIDE, SIDE), torch.ones(SIDE, SIDE), matrix, (360, 480))
+        inside |= covered[0] > 0
+    assert float(changed[inside].mean()) > 0.002, "the faces are others"
+    assert float(changed[~inside].max()) == 0, "and the rest is what it was"
+    names = [f"old_{number:02d}.png" for number in range(len(seen))]
+    assert crops_of(tmp_path / "crops") == {"cropped_faces": names, RESTORED: names}
+    smallest = min(seen, key=lambda each: spread(np.array(each.landmarks)))
+    wanted = crop(loaded(source), matrix_of(np.array(smallest.landmarks)))
+    assert decibels(loaded(tmp_path / "crops" / "cropped_faces" / "old_00.png"), wanted) > 45
+
+
+def test_the_crops_of_a_folder_do_not_meet(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "sub/a.png", "sub/b.png", "sub/b.jpg"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        save_picture(tmp_path / "in" / name, texture(64, 64))
+    monkeypatch.setenv("RESTORE_WEIGHTS", str(weights))
+    steps = json.dumps([{"stage": "faces", "aligned": True}])
+    folders = [str(tmp_path / "in"), str(tmp_path / "out")]
+    assert main(["run", *folders, "--quiet", "--steps", steps, "--crops", str(tmp_path / "kept")]) == 0
+    for place, name in ((".", "a"), ("sub", "a"), ("sub/b.png", "b"), ("sub/b.jpg", "b")):
+        assert crops_of(tmp_path / "kept" / place) == {
+            "cropped_faces": [f"{name}_00.png"],
+            RESTORED: [f"{name}_00.png"],
+        }
+
+
+def test_crops_of_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = save_picture(tmp_path / "old.png", texture(40, 40))
+    words = ["run", str(source), str(tmp_path / "new.png"), "--model", "built-in", "--crops", str(tmp_path / "kept")]
+    assert main(words) == 2
+    assert "add --faces" in capsys.readouterr().err
 
 
 def test_an_aligned_crop_is_restored_as_a_whole(tmp_path: Path, weights: Path) -> None:
     limits = replace(load_settings(), weights=(weights,))
     source = save_picture(tmp_path / "face.png", texture(200, 200))
-    report = restore.restore_image(source, tmp_path / "new.png", [Faces(aligned=True)], settings=limits)
+    report = restore.restore_image(
+        source, tmp_path / "new.png", [Faces(aligned=True)], settings=limits, crops=tmp_path / "kept"
+    )
     assert report.target_size == (SIDE, SIDE)
     assert [use.name for use in report.stages[0].models] == ["gfpgan-1.4"]
+    assert crops_of(tmp_path / "kept") == {"cropped_faces": ["face_00.png"], RESTORED: ["face_00.png"]}
+    result = loaded(tmp_path / "new.png")
+    assert torch.equal(result, loaded(tmp_path / "kept" / RESTORED / "face_00.png"))
+    assert decibels(result, loaded(tmp_path / "kept" / "cropped_faces" / "face_00.png")) < 40
     wide = save_picture(tmp_path / "wide.png", PICTURE)
     with pytest.raises(LimitError, match="square"):
         restore.restore_image(wide, tmp_path / "none.png", [Faces(aligned=True)], settings=limits)
 
 
-def test_the_faces_of_a_clip_are_restored(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Detector, "detect", lambda self, batch: [[face(64, 48, 60)]] * len(batch))
+def test_the_faces_of_a_clip_are_restored(tmp_path: Path, weights: Path) -> None:
     limits = replace(load_settings(), weights=(weights,))
-    pixels = [(texture(96, 128, seed=9) * 255).byte().permute(1, 2, 0).numpy() for _ in range(1)]
-    second = pixels[0].copy()
-    second[:10] = 255 - second[:10]
-    source = write_clip(tmp_path / "old.mkv", [pixels[0], second])
+    first = PICTURE.mul(255).byte().permute(1, 2, 0).numpy()
+    second = first.copy()
+    second[0, 0] = 255 - second[0, 0]
+    source = write_clip(tmp_path / "old.mkv", [first, second], codec="ffv1", pixel_format="bgr0")
     report = restore.restore_video(
         source, tmp_path / "new.mkv", [Faces()], settings=limits, encoding=Encoding(codec="ffv1"), crops=tmp_path / "c"
     )
     stage = report.stages[0]
-    assert (stage.plan["frames"], stage.plan["restored"]) == (2, 2)
-    assert any("followed through 2 frames" in note for note in stage.notes)
-    assert sorted(path.name for path in (tmp_path / "c" / "restored_faces").iterdir()) == [
-        "old_000000_00.png",
-        "old_000001_00.png",
-    ]
+    faces = stage.plan["restored"] // 2
+    assert (stage.plan["frames"], stage.plan["restored"]) == (2, 2 * faces)
+    assert any(f"{faces} face" in note and "followed through 2 frames" in note for note in stage.notes)
+    names = [f"old_{frame:06d}_{number:02d}.png" for frame in range(2) for number in range(faces)]
+    assert faces > 0
+    assert crops_of(tmp_path / "c") == {"cropped_faces": names, RESTORED: names}
 
 
 def test_faces_are_shown_before_anything_is_done(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
