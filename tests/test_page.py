@@ -438,8 +438,8 @@ def test_what_is_at_hand_is_shown(visit: Visit) -> None:
     page = visit()
     unfold(page, "inventory")
     rows = page.locator("#inventory").get_by_role("row")
-    expect(rows.filter(has_text="Memory")).to_contain_text("GB free")
-    expect(rows.filter(has_text="Built-in")).to_contain_text("built in")
+    expect(rows.filter(has=page.get_by_role("rowheader", name="Memory"))).to_contain_text("GB free")
+    expect(rows.filter(has_text="Built-in (x4)")).to_contain_text("built in")
     expect(rows.filter(has_text="Real-ESRGAN x4plus anime")).to_contain_text("needs 17.9 MB")
 
 
