@@ -18,8 +18,8 @@ class Frame:
     ``duration`` are in seconds; a still image has neither. ``repeat`` says that pixels and alpha are exactly those of
     the frame before (they are the same tensors then), so that nothing needs to be computed for them again. ``shot`` is
     the number of the shot that it belongs to: it rises where a new one begins. It is 0 throughout where nobody looked
-    for shots, which is done where a stage of the chain says ``uses_shots``. ``before`` is there right after a stage that
-    enlarged the frame, ``(3, h, w)``: its pixels as they were before; a stage that changes pixels leaves it out.
+    for shots, which is done where a stage of the chain says ``uses_shots``. ``before`` is there right after a stage
+    that enlarged the frame, ``(3, h, w)``: its pixels as they were before; a stage that changes pixels leaves it out.
     """
 
     pixels: Tensor

@@ -145,7 +145,7 @@ class ClipReader:
             raise InputError(self._why_nothing())
 
     def pictures(self) -> Iterator[Picture]:
-        """The same frames as they were decoded, with their times and shots: quicker where nobody looks at the pixels."""
+        """The same frames as they were decoded, with times and shots: quicker where nobody looks at the pixels."""
         with ExitStack() as opened:
             yield from self._shown(opened)
 
