@@ -530,7 +530,7 @@ def test_the_table_of_models(assorted: Path, capsys: pytest.CaptureFixture[str])
         ["NAME", "STAGES", "SCALE", "STATE", "LICENCE"],
         ["built-in", "upscale", "x4", "built in", "Apache-2.0"],
         ["RealESRGAN_x2plus", "upscale", "x2", "download of 67.1 MB", "CC-BY-NC-4.0 (non-commercial)"],
-        ["mine", "upscale", "-", "on disk, not verified", "MIT"],
+        ["mine", "upscale", "x4", "on disk, not verified", "MIT"],
         ["unreadable", "upscale", "-", "damaged", "MIT"],
         ["whole", "upscale", "-", "on disk, its partner a download of 3.2 MB", "MIT"],
     ]
