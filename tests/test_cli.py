@@ -531,8 +531,8 @@ def test_the_table_of_models(assorted: Path, capsys: pytest.CaptureFixture[str])
         ["built-in", "upscale", "x4", "built in", "Apache-2.0"],
         ["RealESRGAN_x2plus", "upscale", "x2", "download of 67.1 MB", "CC-BY-NC-4.0 (non-commercial)"],
         ["mine", "upscale", "x4", "on disk, not verified", "MIT"],
-        ["unreadable", "upscale", "-", "damaged", "MIT"],
-        ["whole", "upscale", "-", "on disk, its partner a download of 3.2 MB", "MIT"],
+        ["unreadable", "upscale", "x4", "damaged", "MIT"],
+        ["whole", "upscale", "x4", "on disk, its partner a download of 3.2 MB", "MIT"],
     ]
     assert re.fullmatch(r"Device: .+ \(cpu, \w+, [0-9.]+ GB of memory\)", lines[lines.index("") + 1])
     assert err == f"restore: {assorted / 'unreadable.pth'} cannot be read.\n"
