@@ -73,7 +73,7 @@ class Alignment(nn.Module):
 
     def forward(self, feature: Tensor, current: Tensor, flow: Tensor) -> Tensor:
         """``feature (N, C, H, W)`` brought onto ``current``; ``flow (N, 2, H, W)`` leads from there to it."""
-        aligned: Tensor = self.dcn(feature, *self.find(feature, current, flow))
+        aligned: Tensor = self.dcn.deform(feature, *self.find(feature, current, flow))
         return aligned
 
 
@@ -88,9 +88,9 @@ class Realignment(nn.Module):
 
     def forward(self, feature: Tensor, current: Tensor, flow: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
         """``feature (N, C, H, W)`` brought onto ``current``, in the first place as ``offset`` and ``mask`` say."""
-        guide = torch.cat((self.mdconv(feature, offset, mask), current, flow), dim=1)
+        guide = torch.cat((self.mdconv.deform(feature, offset, mask), current, flow), dim=1)
         residue, own_mask = offset_and_mask(self.conv_offset(guide))
-        aligned: Tensor = self.dcn(feature, MAGNITUDE * residue.float().tanh() + offset, (own_mask + mask) / 2)
+        aligned: Tensor = self.dcn.deform(feature, MAGNITUDE * residue.float().tanh() + offset, (own_mask + mask) / 2)
         return aligned
 
 
