@@ -519,7 +519,7 @@ def test_no_request_can_name_a_file_of_the_server(server: Server, tmp_path: Path
         config = json.load(answer)
     (component,) = (each["id"] for each in config["components"] if each["props"].get("elem_id") == "upload")
     takers = [each for each in config["dependencies"] if component in each["inputs"]]
-    assert len(takers) == 3  # the preview, Run, and all models on a crop
+    assert len(takers) == 4  # the preview, the faces, Run, and all models on a crop
     preview_of_upload = min(takers, key=lambda each: len(each["inputs"]))
     assert call(server, preview_of_upload, str(upload))["success"] is True
     for event in takers:
