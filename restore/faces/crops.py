@@ -27,9 +27,10 @@ class CropRestorer:
     fidelity: float
     engine: Engine
 
-    @property
-    def precision(self) -> torch.dtype:
-        """What the body of the network runs in, for sources of 8 bits."""
+    def precision(self, *, deep: bool) -> torch.dtype:
+        """What the body of the network runs in; ``deep`` says that the source has more than 8 bits."""
+        if deep and self.engine.settings.precision == "auto":
+            return torch.float32
         return restoring_precision(self.engine)
 
     def plain(self, crops: Tensor, *, deep: bool) -> Tensor:
@@ -37,8 +38,7 @@ class CropRestorer:
 
         ``deep`` says that they come from a source of more than 8 bits, which takes float32.
         """
-        precision = torch.float32 if deep and self.engine.settings.precision == "auto" else self.precision
-        with opened(self.restorer, self.engine, precision) as network:
+        with opened(self.restorer, self.engine, self.precision(deep=deep)) as network:
             restored = restorers.restore(self.restorer.name, network, crops, self.fidelity)
         return torch.where(is_grey(crops)[:, None, None, None], restored.mean(dim=1, keepdim=True), restored)
 
@@ -48,6 +48,6 @@ class CropRestorer:
         if self.parser is None:
             masks = plain_mask().expand(len(crops), -1, -1)
         else:
-            with opened(self.parser, self.engine, self.precision) as network:
+            with opened(self.parser, self.engine, self.precision(deep=False)) as network:
                 masks = parse.mask(network, restored)
         return match_tone(restored, crops, masks), masks

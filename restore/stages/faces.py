@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from typing import Any, ClassVar
 
 import torch
@@ -164,7 +164,13 @@ class OpenFaces:
             return
         parser = None if self._parser is None else self._parser.source
         restorer = CropRestorer(self._restorer.source, parser, self.settings.fidelity, engine)
-        self.plan = {"precision": name_of(restorer.precision)}
+        source = iter(frames)
+        first = next(source, None)
+        if first is None:
+            return
+        frames = chain([first], source)
+        self.plan = {"precision": name_of(restorer.precision(deep=first.bits > 8))}
+        del first
         if self.settings.aligned:
             keep = None if engine.crops is None else engine.crops.save
             yield from each_once(frames, partial(self._aligned, restorer, keep, count()))
