@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import subprocess
@@ -331,3 +332,17 @@ with ClipWriter(target, plan_encoding(Encoding(preset="ultrafast"), target, shap
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     assert not target.exists()
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler") or os.geteuid() != 0, reason="only root may change it")
+def test_an_encoder_takes_no_precedence_over_the_rest_of_the_machine(tmp_path: Path) -> None:
+    policies = []
+
+    def write_one() -> Iterator[Frame]:
+        for frame in clip([Fraction(number, 25) for number in range(3)], Fraction(1, 25)):
+            policies.extend(os.sched_getscheduler(int(task.name)) for task in Path("/proc/self/task").iterdir())
+            yield frame
+
+    write(tmp_path / "av1.mp4", write_one(), shape())
+    assert set(policies) == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -31,6 +31,7 @@ from restore.media.atomic import replacing, unwritable
 from restore.media.clips import colour
 from restore.media.clips.encoders import TITLES, Plan
 from restore.media.clips.planes import blank_frame
+from restore.media.clips.priority import ordinary_priority
 from restore.media.clips.streams import OtherStreams
 from restore.report import Dropped
 
@@ -180,7 +181,8 @@ class ClipWriter:
             # The unit in which MP4 notes how much later than another a track begins; a millisecond unless it is told.
             options["movie_timescale"] = str(track_time_base(plan).denominator)
         output.container_options.update(options)
-        output.start_encoding()
+        with ordinary_priority():
+            output.start_encoding()
         self._base = video.time_base or Fraction(1, MPEG_TICKS)
         if self.others is not None:
             self.others.begin(output)
