@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from restore.interpolation import optical_flow
-from restore.interpolation.splatting import filled, splat
+from restore.interpolation.splatting import LEAST_WEIGHT, filled, splat
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 HEIGHT, WIDTH = 200, 280
@@ -113,7 +113,7 @@ def test_what_is_carried_keeps_its_weight_and_its_range(height: int, width: int,
     assert torch.allclose((carried * came).sum(dim=(2, 3)), (values * weight).sum(dim=(2, 3)), rtol=1e-3, atol=1e-3)
     assert carried.max() <= values.max() + 1e-4
     everywhere = filled(carried, came)
-    reached = came > 1e-3
+    reached = came > LEAST_WEIGHT
     assert torch.equal(everywhere[reached.expand_as(everywhere)], carried[reached.expand_as(carried)])
     known = carried[reached.expand_as(carried)]
     assert known.min() - 1e-4 <= everywhere.min() or not reached.any()
