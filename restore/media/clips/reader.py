@@ -185,7 +185,7 @@ class ClipReader:
             if listed and counts.decoded < listed - video.hidden_frames:
                 notes.append(f"Of the {listed} frames that the file lists, {counts.decoded} could be decoded.")
         if counts.damaged:
-            notes.append(f"{_frames(counts.damaged)} came out of the file damaged, and were restored as they are.")
+            notes.append(f"{_frames(counts.damaged)} came out of the file damaged: restored as found.")
         if counts.resized:
             width, height = video.width, video.height
             notes.append(f"{_frames(counts.resized)} had another size than the first one: scaled to {width}x{height}.")
