@@ -38,13 +38,14 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from restore import networks
-from restore.faces import opening, restorers
+from restore.faces import restorers
 from restore.faces.align import crop, similarity
 from restore.faces.crops import CropRestorer
 from restore.faces.detect import Detector, Face
 from restore.faces.flow import FaceFlow, Options
 from restore.faces.track import Points, Tracker, spread
 from restore.frame import Frame
+from restore.inference import opening
 from restore.inference.engine import Engine
 from restore.inference.runner import NetworkSource
 from restore.media.clips.probe import probe

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from restore.faces import parse, restorers
-from restore.faces.opening import opened, restoring_precision
 from restore.faces.paste import plain_mask
 from restore.faces.tone import is_grey, match_tone
+from restore.inference.device import wide_range_precision
 from restore.inference.engine import Engine
+from restore.inference.opening import opened
 from restore.inference.runner import NetworkSource
 
 
@@ -31,7 +32,7 @@ class CropRestorer:
         """What the body of the network runs in; ``deep`` says that the source has more than 8 bits."""
         if deep and self.engine.settings.precision == "auto":
             return torch.float32
-        return restoring_precision(self.engine)
+        return wide_range_precision(self.engine.settings, self.engine.device)
 
     def plain(self, crops: Tensor, *, deep: bool) -> Tensor:
         """``crops`` ``(N, 3, 512, 512) float32`` in [0, 1] as the network restores them, grey where they are grey.

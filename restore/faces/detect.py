@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import nms
 
-from restore.faces.opening import opened
 from restore.inference.engine import Engine
+from restore.inference.opening import opened
 from restore.inference.runner import NetworkSource
 
 SCORE = 0.9

@@ -64,3 +64,12 @@ def choose_precision(settings: Settings, device: torch.device) -> torch.dtype:
     if settings.precision not in PRECISIONS:
         raise SettingsError(f"There is no precision {settings.precision!r}: use auto, {', '.join(PRECISIONS)}.")
     return PRECISIONS[settings.precision]
+
+
+def wide_range_precision(settings: Settings, device: torch.device) -> torch.dtype:
+    """As ``choose_precision``, for a network whose values float16 may be too narrow for: nothing chooses that but the
+    settings themselves, so a GPU computes in float32 and a CPU in bfloat16 where it multiplies it.
+    """
+    if settings.precision == "auto" and device.type != "cpu":
+        return torch.float32
+    return choose_precision(settings, device)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from restore import catalog
 from restore.errors import ResourceError
-from restore.faces.opening import opened, restoring_precision
 from restore.inference import memory
-from restore.inference.device import name_of
+from restore.inference.device import name_of, wide_range_precision
 from restore.inference.engine import Engine
+from restore.inference.opening import opened
 from restore.inference.runner import SHARE_OF_MEMORY, NetworkSource
 from restore.inference.tiles import Tile, divide, largest_tile
 from restore.interpolation import optical_flow
@@ -166,7 +166,7 @@ class NetworkBetween:
         """That of the body of the network: a lower one only where the frames stay the same to the eye."""
         if self._architecture not in STANDS_LOWER or (bits > 8 and self.engine.settings.precision == "auto"):
             return torch.float32
-        return restoring_precision(self.engine)
+        return wide_range_precision(self.engine.settings, self.engine.device)
 
     def _scale(self, height: int, width: int) -> float | None:
         """The share of the size at which motion is looked for, ``None`` for a network that cannot choose."""

@@ -12,10 +12,10 @@ from restore import catalog
 from restore.colour.merge import with_own_luma
 from restore.colour.methods import macs, method_of
 from restore.errors import SettingsError
-from restore.faces.opening import opened
 from restore.frame import Frame
 from restore.inference.device import choose_precision, name_of
 from restore.inference.engine import Engine
+from restore.inference.opening import opened
 from restore.models import AUTO, choose, offered_for, open_model
 from restore.report import ModelUse
 from restore.stages.base import FrameByFrame, Work, each_once

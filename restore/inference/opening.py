@@ -1,4 +1,4 @@
-"""Open the networks that find, part and restore faces, once for everybody, in a precision that suits the device."""
+"""Open networks once for everybody, whole, for stages that call them by themselves."""
 
 from __future__ import annotations
 
@@ -12,19 +12,9 @@ from torch import nn
 from restore import networks
 from restore.errors import WeightsError
 from restore.inference import allocator, precision
-from restore.inference.device import choose_precision
 from restore.inference.engine import Engine
 from restore.inference.residency import RESIDENT
 from restore.inference.runner import NetworkSource
-
-
-def restoring_precision(engine: Engine) -> torch.dtype:
-    """The precision for the body of a network that restores faces: what the settings say, or else bfloat16 on a CPU
-    that multiplies it. A GPU has time enough for float32, as there are few faces to a frame, and float16 can overflow.
-    """
-    if engine.settings.precision == "auto" and engine.device.type != "cpu":
-        return torch.float32
-    return choose_precision(engine.settings, engine.device)
 
 
 def _open(source: NetworkSource, device: torch.device, dtype: torch.dtype) -> nn.Module:
