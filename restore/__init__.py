@@ -30,16 +30,18 @@ from restore.version import __version__
 
 if TYPE_CHECKING:
     from restore.clip_pipeline import restore_frames, restore_video
+    from restore.colour.references import Reference
     from restore.frame import Frame
     from restore.media.clips.encoders import Encoding
     from restore.media.clips.probe import probe
     from restore.media.clips.sequence import ImageSequence
     from restore.pipeline import restore_image
-    from restore.stages import Colorize, Faces, Interpolate, Upscale, parse_steps, recipe
+    from restore.stages import Clean, Colorize, Faces, Interpolate, Upscale, parse_steps, recipe
 
 __all__ = [
     "BusyError",
     "Cancelled",
+    "Clean",
     "Colorize",
     "Encoding",
     "Faces",
@@ -51,6 +53,7 @@ __all__ = [
     "OutputError",
     "Position",
     "Progress",
+    "Reference",
     "Report",
     "ResourceError",
     "RestoreError",
@@ -75,9 +78,11 @@ _LAZY = {
     "restore_frames": "restore.clip_pipeline",
     "restore_video": "restore.clip_pipeline",
     "restore_image": "restore.pipeline",
+    "Clean": "restore.stages",
     "Colorize": "restore.stages",
     "Faces": "restore.stages",
     "Interpolate": "restore.stages",
+    "Reference": "restore.colour.references",
     "Upscale": "restore.stages",
     "parse_steps": "restore.stages",
     "probe": "restore.media.clips.probe",

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
-from numbers import Rational, Real
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +20,7 @@ from restore.media.clips.encoders import Encoding, Picture, Plan, plan_encoding
 from restore.media.clips.facts import ClipInfo
 from restore.media.clips.planes import Layout, layout_of
 from restore.media.clips.reader import ClipReader, Deinterlace
+from restore.media.clips.seconds import seconds_of
 from restore.media.clips.shots import CUT_THRESHOLD, Shots, shots_by
 from restore.media.clips.timing import NewClock
 from restore.media.clips.writer import FINEST, MPEG_TICKS
@@ -167,27 +167,6 @@ def plan_clip(
         encoder=encoder,
         notes=tuple(notes),
     )
-
-
-def seconds_of(name: str, value: object) -> Fraction:
-    """A time as exact seconds, at least 0; raises ``SettingsError``. Text may have minutes and hours before colons."""
-    try:
-        if isinstance(value, str):
-            total = Fraction(0)
-            for part in value.strip().split(":"):
-                total = total * 60 + Fraction(part)
-            exact = total
-        elif isinstance(value, Rational) and not isinstance(value, bool):
-            exact = Fraction(value)
-        elif isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
-            exact = Fraction(str(float(value)))  # what was meant by 0.1, and not what a float makes of it
-        else:
-            raise ValueError
-        if exact < 0:
-            raise ValueError
-    except (ValueError, ZeroDivisionError) as error:
-        raise SettingsError(f"{name} is {value!r}: give seconds, or a time such as 1:02:03.5.") from error
-    return exact
 
 
 def _on_its_clock(name: str, value: Seconds | None, info: ClipInfo) -> Fraction | None:

@@ -18,7 +18,7 @@ def clip_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
     Raises ``SettingsError``.
     """
-    from restore.clip_plan import seconds_of
+    from restore.media.clips.seconds import seconds_of
     from restore.media.clips.encoders import Encoding
 
     given = {name: value for name in NAMES if (value := getattr(arguments, name)) is not None}

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 import torch
 
 from restore import catalog
+from restore.colour.deepremaster import SIDE
 from restore.colour.merge import with_own_luma
 from restore.colour.methods import macs, method_of
+from restore.colour.references import Reference, parse_references
 from restore.errors import SettingsError
 from restore.frame import Frame
 from restore.inference.device import choose_precision, name_of
@@ -22,6 +24,7 @@ from restore.stages.base import FrameByFrame, Work, each_once
 from restore.stages.numbers import number
 
 BUILT_IN = "built-in-colour"
+DEEPREMASTER = "deepremaster"
 
 CANDIDATES: Mapping[str, tuple[str, ...]] = {
     "cpu": ("ddcolor-tiny", BUILT_IN),
@@ -35,6 +38,9 @@ RENDER_FACTORS = (7, 45)
 
 MOST_SATURATION = 3.0
 
+MINDIMS = (64, 1080)
+"""The least and the largest; what DeepRemaster takes grows with the fourth power of it."""
+
 
 @dataclass(frozen=True)
 class Colorize(FrameByFrame):
@@ -44,16 +50,26 @@ class Colorize(FrameByFrame):
     which sees a square of 16 times as many pixels: more of them give finer colours, fewer bolder ones. ``saturation``
     (0 to 3) multiplies the colours. With ``keep_luma`` the frame turned grey is what it was turned grey before,
     whatever the network did; without it the result is that of the published program.
+
+    ``references`` are pictures whose colours are wanted: a list, or ``{shot or time: picture}``, or a folder (see
+    ``restore.colour.references``). ``deepremaster`` finds what suits each place in them; of the frames of other models
+    the colours of each lightness are brought closer to what they are in the references. ``mindim`` is the shorter side
+    at which ``deepremaster`` sees the frames.
+
+    ``steadiness`` (0 to 1) holds the colours of a shot still: they follow what moves, and change the less from frame to
+    frame, the more of it there is.
     """
 
     stage: ClassVar[str] = "colorize"
-    uses_shots: ClassVar[bool] = False
     gives_colour: ClassVar[bool] = True
 
     model: str = AUTO
     render_factor: int = 35
+    references: tuple[Reference, ...] = ()
     saturation: float = 1.0
+    steadiness: float = 0.5
     keep_luma: bool = True
+    mindim: int = SIDE
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str):
@@ -62,12 +78,19 @@ class Colorize(FrameByFrame):
             names = ", ".join([AUTO, *offered_for(self.stage)])
             raise SettingsError(f"the model {self.model} does not colour pictures; use one of {names}.")
         object.__setattr__(self, "render_factor", round(number("render_factor", self.render_factor, *RENDER_FACTORS)))
+        object.__setattr__(self, "references", parse_references(self.references))
         object.__setattr__(self, "saturation", number("saturation", self.saturation, 0, MOST_SATURATION))
+        object.__setattr__(self, "steadiness", number("steadiness", self.steadiness, 0, 1))
+        object.__setattr__(self, "mindim", round(number("mindim", self.mindim, *MINDIMS)))
         if not isinstance(self.keep_luma, bool):
             raise SettingsError(f"keep_luma is {self.keep_luma!r}: give true or false.")
 
+    @property
+    def uses_shots(self) -> bool:
+        return self.steadiness > 0 or bool(self.references) or self.model == DEEPREMASTER
+
     def to_dict(self) -> dict[str, Any]:
-        return {"stage": self.stage, **asdict(self)}
+        return {"stage": self.stage, **asdict(self), "references": [each.to_dict() for each in self.references]}
 
     def output_size(self, width: int, height: int) -> tuple[int, int]:
         return width, height

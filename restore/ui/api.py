@@ -302,7 +302,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         try:
 
             def begin() -> Job:
-                stage = Colorize(model, render_factor, saturation, keep_luma)
+                stage = Colorize(model, render_factor, saturation=saturation, keep_luma=keep_luma)
                 source = uploaded(image)
                 name = result_name(source, probe_image(source, settings).format, format)
                 check_colourless(source, recolour)
@@ -360,7 +360,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         try:
 
             def begin() -> Job:
-                stage = Colorize(model, render_factor, saturation, keep_luma)
+                stage = Colorize(model, render_factor, saturation=saturation, keep_luma=keep_luma)
                 encoding = Encoding(codec, crf, container=container)
                 shots = "auto" if cuts is None else cuts
                 part = ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import restore
-from restore.clip_plan import ClipOptions, ClipPlan, plan_clip, seconds_of, stretch_of
+from restore.clip_plan import ClipOptions, ClipPlan, plan_clip, stretch_of
 from restore.errors import Cancelled, RestoreError
 from restore.media.clips.probe import probe
+from restore.media.clips.seconds import seconds_of
 from restore.progress import Progress
 from restore.settings import Settings
 from restore.stages import Stage
