@@ -1,0 +1,86 @@
+"""A chain as a short text that can stand in a link, and back.
+
+The text is the recipe as JSON without what is as usual, compressed (RFC 1951) and in the letters of base64url, behind
+the version of this form: ``1.q1bKL...``. What comes in may be from anybody, so its size is bounded before and after it
+is unpacked, and no stage may name a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from restore.errors import SettingsError
+from restore.recipes.files import parse_recipe
+from restore.stages import RECIPE_VERSION, Stage, parse_steps
+
+FORM = "1"
+"""The version of the form."""
+
+LONGEST_TEXT = 4096
+"""Letters at most; longer links are cut off by some programs."""
+
+LARGEST_JSON = 2**16
+"""Bytes at most when it is unpacked."""
+
+PATHS = ("references",)
+"""Settings that name files, which are on one machine and no other."""
+
+_WRONG = "The link has no recipe that this program can read: it was cut off or changed; copy it anew."
+
+
+def encode(steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) -> str:
+    """A chain as text of letters, digits and ``.-_``, at most ``LONGEST_TEXT`` of them.
+
+    Raises ``SettingsError`` for a chain that is none, that names files, or that is too long for a link.
+    """
+    stages = parse_steps(steps)
+    refuse_paths(stages)
+    data = json.dumps({"version": RECIPE_VERSION, "steps": [_short(stage) for stage in stages]}, separators=(",", ":"))
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = packer.compress(data.encode()) + packer.flush()
+    text = f"{FORM}.{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"
+    if len(text) > LONGEST_TEXT or len(data) > LARGEST_JSON:
+        raise SettingsError("The chain is too long for a link: save it as a file.")
+    return text
+
+
+def decode(text: str) -> tuple[Stage, ...]:
+    """The chain that ``encode`` made ``text`` of; raises ``SettingsError`` for anything else."""
+    if not isinstance(text, str) or len(text) > LONGEST_TEXT:
+        raise SettingsError(_WRONG)
+    form, _, letters = text.partition(".")
+    if form.isdecimal() and form != FORM and form.isascii():
+        raise SettingsError("The link was made by a newer version of this program: open it there.")
+    if form != FORM or not re.fullmatch(r"[A-Za-z0-9_-]+", letters):
+        raise SettingsError(_WRONG)
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        data = unpacker.decompress(base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)), LARGEST_JSON)
+    except (ValueError, zlib.error) as error:
+        raise SettingsError(_WRONG) from error
+    if not unpacker.eof or unpacker.unused_data:
+        raise SettingsError(_WRONG)
+    stages = parse_recipe(data, "The recipe of the link")
+    refuse_paths(stages)
+    return stages
+
+
+def refuse_paths(stages: Iterable[Stage]) -> None:
+    """Raise ``SettingsError`` for a chain that names files: they are not for a link, nor for what comes over HTTP."""
+    for stage in stages:
+        for name in PATHS:
+            if getattr(stage, name, None):
+                raise SettingsError(f"{name} of {stage.stage} names files of one machine: leave it out here.")
+
+
+def _short(stage: Stage) -> dict[str, Any]:
+    """The settings of a stage that are not as usual."""
+    usual = {field.name: field.default for field in fields(stage) if field.default is not MISSING}  # type: ignore[arg-type]
+    values = stage.to_dict()
+    return {name: value for name, value in values.items() if name not in usual or value != usual[name]}
