@@ -277,6 +277,7 @@ class _Work:
                 frames = _staged(stage, frames, engine, self.parts, part, self.clocks[part])
                 stack.enter_context(closing(frames))
             for frame in each_once(frames, self._trimmed):
+                self.engine.progress.show(frame)
                 self.sink.put(frame)
         self.parts.finish()
 

@@ -10,8 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from restore.errors import Cancelled
+
+if TYPE_CHECKING:
+    from restore.frame import Frame
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class Position:
 
 Listener = Callable[[Position], None]
 
+Viewer = Callable[["Frame"], None]
+"""Gets the frames of a clip as they come out of its chain, in their order; it must not keep them, nor take long."""
+
 
 class Progress:
     """Report the position of the work to ``listener`` and carry a request to stop.
@@ -50,6 +57,7 @@ class Progress:
 
     def __init__(self, listener: Listener | None = None) -> None:
         self._listener = listener
+        self._viewer: Viewer | None = None
         self._cancelled = threading.Event()
         self._place = (0, 1)
         self._stage = ("", 0, 1)
@@ -66,6 +74,7 @@ class Progress:
         It has the same listener and the same request to stop; its stages are numbered as parts of the whole.
         """
         shared = self.heard_by(self._listener)
+        shared._viewer = self._viewer
         shared._place = self._place[0] * parts + number, self._place[1] * parts
         return shared
 
@@ -74,6 +83,18 @@ class Progress:
         heard = Progress(listener)
         heard._cancelled = self._cancelled
         return heard
+
+    def seen_by(self, viewer: Viewer) -> Progress:
+        """A progress with the same listener and the same request to stop, whose frames ``viewer`` gets to see."""
+        seen = self.heard_by(self._listener)
+        seen._viewer = viewer
+        seen._place = self._place
+        return seen
+
+    def show(self, frame: Frame) -> None:
+        """Let whoever wants to look see a frame of the result, in the thread that works."""
+        if self._viewer is not None:
+            self._viewer(frame)
 
     def advance(self, done: float, total: float, unit: str) -> None:
         """Say that ``done`` of ``total`` ``unit``s of this stage are finished; raises ``Cancelled`` if asked to."""
