@@ -12,6 +12,7 @@ from typing import Any
 
 from restore.errors import SettingsError
 from restore.stages.base import OpenStage, Stage, Work
+from restore.stages.clean import Clean
 from restore.stages.colorize import Colorize
 from restore.stages.faces import Faces
 from restore.stages.interpolate import Interpolate
@@ -22,6 +23,7 @@ __all__ = [
     "MATERIALS",
     "RECIPE_VERSION",
     "STAGES",
+    "Clean",
     "Colorize",
     "Faces",
     "Interpolate",
@@ -39,9 +41,9 @@ RECIPE_VERSION = 1
 LONGEST_CHAIN = 32
 """Steps of a chain at most: a script of a stranger can name as many as it likes, and each takes time."""
 
-_KINDS = (Upscale, Faces, Interpolate, Colorize)
+_KINDS = (Upscale, Faces, Interpolate, Colorize, Clean)
 
-STAGES: Mapping[str, type[Upscale] | type[Faces] | type[Interpolate] | type[Colorize]] = {
+STAGES: Mapping[str, type[Upscale] | type[Faces] | type[Interpolate] | type[Colorize] | type[Clean]] = {
     kind.stage: kind for kind in _KINDS
 }
 
