@@ -44,6 +44,10 @@ SMOOTHED = 8
 FRAMES_HELD = AROUND + SMOOTHED + 1
 """How many frames wait at most where copies are left out and the rest comes evenly."""
 
+CONTEXT = AROUND + 3 * SMOOTHED
+"""Frames around a part of a clip by which its own are judged, and moved, as they are in the whole: most drawings are
+held for three frames at most."""
+
 LUMA = (0.299, 0.587, 0.114)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from restore.frame import Frame
@@ -21,6 +22,22 @@ class Work:
 
     pixels: float
     """Pixels that come out of the last network, before they are resampled to the size that was asked for."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The frames that a stage looks at beside those that it makes something of, as many as come in.
+
+    ``before`` and ``after`` are those of the same shot. Of those behind them, ``next_shot`` also count where a new shot
+    has begun.
+    """
+
+    before: int = 0
+    after: int = 0
+    next_shot: int = 0
+
+
+NO_CONTEXT = Context()
 
 
 class OpenStage(Protocol):
@@ -98,6 +115,16 @@ class Stage(Protocol):
         """How many frames wait in the stage at most, beside the one that it works on."""
         ...
 
+    @property
+    def context_frames(self) -> Context:
+        """The frames around a part of a clip with which that part comes out as it does in the whole, or nearly so."""
+        ...
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of the user's that have a part in what comes out, beside the clip and the models."""
+        ...
+
     def work(self, width: int, height: int) -> Work:
         """What a frame of this size costs; raises ``LimitError`` as ``output_size`` does."""
         ...
@@ -132,6 +159,14 @@ class FrameByFrame:
     @property
     def frames_held(self) -> int:
         return 0
+
+    @property
+    def context_frames(self) -> Context:
+        return NO_CONTEXT
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return ()
 
 
 def each_once(frames: Iterable[Frame], work: Callable[[Frame], Frame]) -> Generator[Frame]:

@@ -14,14 +14,14 @@ from restore import catalog
 from restore.errors import LimitError, SettingsError, WeightsError
 from restore.faces.align import SIDE
 from restore.faces.crops import CropRestorer
-from restore.faces.flow import Counts, FaceFlow, KeepCrops, Options
+from restore.faces.flow import REACH, Counts, FaceFlow, KeepCrops, Options
 from restore.frame import Frame
 from restore.inference.device import name_of
 from restore.inference.engine import Engine
 from restore.inference.resample import lanczos
 from restore.models import AUTO, Model, offered_for, open_model, why_missing, why_unusable
 from restore.report import ModelUse
-from restore.stages.base import FrameByFrame, Work, each_once
+from restore.stages.base import NO_CONTEXT, Context, FrameByFrame, Work, each_once
 from restore.stages.numbers import number
 
 RESTORERS = ("gfpgan-1.4", "gfpgan-1.3", "gfpgan-1.2", "restoreformer")
@@ -43,6 +43,9 @@ MACS_OF_DETECTION = 2.5e11
 """The same to look for faces in a frame of any size, with the larger of the detectors."""
 
 LARGEST_MIN_SIZE = 4096
+
+STEADIED = 8
+"""Frames after which next to nothing is left, in a face that is held still, of how it began."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,12 @@ class Faces(FrameByFrame):
         for name in ("only_center", "aligned"):
             if not isinstance(getattr(self, name), bool):
                 raise SettingsError(f"{name} is {getattr(self, name)!r}: give true or false.")
+
+    @property
+    def context_frames(self) -> Context:
+        if self.aligned or self.strength == 0 or self.smoothing == 0:
+            return NO_CONTEXT
+        return Context(STEADIED + REACH, REACH)
 
     def to_dict(self) -> dict[str, Any]:
         return {"stage": self.stage, **asdict(self)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -19,7 +20,7 @@ from restore.interpolation.grid import Interval, Moment, intervals
 from restore.media.clips.rates import HIGHEST_RATE, parse_rate
 from restore.models import AUTO, BUILT_IN, Model, choose, offered_for, open_model
 from restore.report import ModelUse
-from restore.stages.base import Work
+from restore.stages.base import Context, Work
 from restore.stages.numbers import number
 
 Duplicates = Literal["keep", "resample"]
@@ -145,6 +146,16 @@ class Interpolate:
     @property
     def frames_held(self) -> int:
         return 2 + (copies.FRAMES_HELD if self.resamples else 0)
+
+    @property
+    def context_frames(self) -> Context:
+        if self.resamples:
+            return Context(copies.CONTEXT, copies.CONTEXT, 1)
+        return Context(0, 1, 1)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return ()
 
     def work(self, width: int, height: int) -> Work:
         name = CANDIDATES[0] if self.model == AUTO else self.model

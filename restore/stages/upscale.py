@@ -24,7 +24,7 @@ from restore.inference.temporal_runner import TemporalRunner
 from restore.models import AUTO, Model, offered_for, open_blend, open_model, why_missing
 from restore.progress import FRAMES, Meter, Part
 from restore.report import ModelUse
-from restore.stages.base import FrameByFrame, Work, each_in_groups, each_once
+from restore.stages.base import NO_CONTEXT, Context, FrameByFrame, Work, each_in_groups, each_once
 from restore.stages.material import MATERIALS, auto_candidates, choose_for
 from restore.stages.numbers import number
 from restore.stages.shots import each_of_shots
@@ -105,6 +105,15 @@ class Upscale(FrameByFrame):
     @property
     def uses_shots(self) -> bool:
         return self.strength > 0 and self.model != AUTO and networks.uses_time(self.model)
+
+    @property
+    def context_frames(self) -> Context:
+        if not self.uses_shots:
+            return NO_CONTEXT
+        traits = networks.temporal(self.model)
+        around = max(traits.needed_context, traits.context if self.context is None else self.context)
+        # What a network has carried forward is worth as much as what comes back to a frame from those after it.
+        return Context(around, around)
 
     def to_dict(self) -> dict[str, Any]:
         return {"stage": self.stage, **asdict(self)}
