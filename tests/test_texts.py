@@ -15,6 +15,7 @@ from restore import errors, stages
 from restore.clip_pipeline import DECODE, ENCODE
 from restore.errors import RestoreError
 from restore.inventory import ModelState, Speed
+from restore.jobs import State
 from restore.media.clips.encoders import KINDS
 from restore.media.clips.facts import Scan
 from restore.media.clips.reader import Deinterlace
@@ -41,6 +42,7 @@ FAMILIES: dict[str, Set[str]] = {
     "stage": {
         *WITH_A_NAME,
         stages.Colorize.stage,
+        stages.Clean.stage,
         "gpu",
         DECODE,
         ENCODE,
@@ -49,7 +51,7 @@ FAMILIES: dict[str, Set[str]] = {
         side_by_side.STAGE,
         cut_panel.LOOK,
     },
-    "no_model": set(WITH_A_NAME),
+    "no_model": {*WITH_A_NAME, stages.Clean.stage},
     "clip_preset": set(MATERIALS),
     "clip_material": set(MATERIALS),
     "size": set(SIZES),
@@ -62,6 +64,7 @@ FAMILIES: dict[str, Set[str]] = {
     "scan": set(get_args(Scan)) - {"progressive"},
     "group": {"per_frame", "uses_time"},
     "speed": set(get_args(Speed)),
+    "job_state": {state.value for state in State},
     "model_state": {state.name.lower() for state in ModelState},
     "device_kind": DEVICES,
     "memory_of": DEVICES,

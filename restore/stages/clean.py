@@ -17,7 +17,7 @@ from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.models import AUTO, Model, offered_for, open_model, why_missing
 from restore.report import ModelUse
-from restore.stages.base import FrameByFrame, Work
+from restore.stages.base import NO_CONTEXT, Context, FrameByFrame, Work
 from restore.stages.numbers import number
 from restore.stages.shots import each_of_shots
 
@@ -65,6 +65,10 @@ class Clean(FrameByFrame):
     @property
     def frames_held(self) -> int:
         return FRAMES_HELD if self.strength > 0 else 0
+
+    @property
+    def context_frames(self) -> Context:
+        return Context(BLOCK - 1, BLOCK - 1) if self.strength > 0 else NO_CONTEXT
 
     def to_dict(self) -> dict[str, Any]:
         return {"stage": self.stage, **asdict(self)}
