@@ -35,6 +35,7 @@ from restore.frame import Frame
 from restore.inference import allocator
 from restore.inference.engine import Engine
 from restore.inference.resample import lanczos
+from restore.media.clips.clip_file import track_time_base
 from restore.media.clips.containers import open_clip
 from restore.media.clips.encoders import Encoding
 from restore.media.clips.probe import probe
@@ -43,7 +44,7 @@ from restore.media.clips.reader import ClipReader, Deinterlace
 from restore.media.clips.sequence import ImageSequence
 from restore.media.clips.shots import CUT_THRESHOLD, Shots, look_at_frame, shots_by
 from restore.media.clips.streams import OtherStreams
-from restore.media.clips.writer import ClipWriter, track_time_base
+from restore.media.clips.writer import ClipWriter
 from restore.media.images import check_output_pixels
 from restore.media.transparency import fill_transparent
 from restore.pipeline import given, memory_in_words, path_of, to_integers

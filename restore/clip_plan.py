@@ -16,6 +16,7 @@ import torch
 from restore.errors import LimitError, OutputError, ResourceError, SettingsError
 from restore.inference import memory
 from restore.media.atomic import check_target
+from restore.media.clips.clip_file import FINEST, MPEG_TICKS
 from restore.media.clips.encoders import Encoding, Picture, Plan, plan_encoding
 from restore.media.clips.facts import ClipInfo
 from restore.media.clips.planes import Layout, layout_of
@@ -23,7 +24,6 @@ from restore.media.clips.reader import ClipReader, Deinterlace
 from restore.media.clips.seconds import seconds_of
 from restore.media.clips.shots import CUT_THRESHOLD, Shots, shots_by
 from restore.media.clips.timing import NewClock
-from restore.media.clips.writer import FINEST, MPEG_TICKS
 from restore.media.images import check_output_pixels
 from restore.media.orientation import swaps_sides
 from restore.settings import MEBI, MINUTE, Settings
