@@ -31,10 +31,12 @@ from restore.version import __version__
 if TYPE_CHECKING:
     from restore.clip_pipeline import restore_frames, restore_video
     from restore.colour.references import Reference
+    from restore.estimates import Estimate, estimate
     from restore.frame import Frame
     from restore.media.clips.encoders import Encoding
     from restore.media.clips.probe import probe
     from restore.media.clips.sequence import ImageSequence
+    from restore.paddlegan_names import steps_from_process_order
     from restore.pipeline import restore_image
     from restore.stages import Clean, Colorize, Faces, Interpolate, Upscale, parse_steps, recipe
 
@@ -44,6 +46,7 @@ __all__ = [
     "Clean",
     "Colorize",
     "Encoding",
+    "Estimate",
     "Faces",
     "Frame",
     "ImageSequence",
@@ -62,6 +65,7 @@ __all__ = [
     "Upscale",
     "WeightsError",
     "__version__",
+    "estimate",
     "load_settings",
     "parse_steps",
     "probe",
@@ -69,12 +73,15 @@ __all__ = [
     "restore_frames",
     "restore_image",
     "restore_video",
+    "steps_from_process_order",
 ]
 
 _LAZY = {
     "Encoding": "restore.media.clips.encoders",
+    "Estimate": "restore.estimates",
     "Frame": "restore.frame",
     "ImageSequence": "restore.media.clips.sequence",
+    "estimate": "restore.estimates",
     "restore_frames": "restore.clip_pipeline",
     "restore_video": "restore.clip_pipeline",
     "restore_image": "restore.pipeline",
@@ -87,6 +94,7 @@ _LAZY = {
     "parse_steps": "restore.stages",
     "probe": "restore.media.clips.probe",
     "recipe": "restore.stages",
+    "steps_from_process_order": "restore.paddlegan_names",
 }
 
 

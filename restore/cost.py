@@ -39,13 +39,16 @@ def gpu_seconds(
     some seconds and never less for a larger picture at the same scale; it may be more than ``LARGEST_GPU_SECONDS``.
     Raises ``LimitError`` for a picture that a stage refuses.
     """
-    slow = precision == "float32" or (bits > 8 and precision == "auto")
     pictures = 2 if alpha else 1
     seconds = START_SECONDS
     for stage in stages:
-        work = stage.work(width, height)
-        seconds += LOAD_SECONDS
-        seconds += pictures * work.macs / MACS_PER_SECOND["float32" if slow else "half"]
-        seconds += pictures * work.pixels / MEGA * SECONDS_PER_MEGAPIXEL
+        seconds += LOAD_SECONDS + pictures * lent_seconds(stage, width, height, bits=bits, precision=precision)
         width, height = stage.output_size(width, height)
     return float(math.ceil(seconds))
+
+
+def lent_seconds(stage: Stage, width: int, height: int, *, bits: int = 8, precision: str = "auto") -> float:
+    """Seconds that ``stage`` takes for a frame of this size on a GPU that is lent; see ``gpu_seconds``."""
+    slow = precision == "float32" or (bits > 8 and precision == "auto")
+    work = stage.work(width, height)
+    return work.macs / MACS_PER_SECOND["float32" if slow else "half"] + work.pixels / MEGA * SECONDS_PER_MEGAPIXEL
