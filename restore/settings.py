@@ -40,6 +40,12 @@ class Settings:
     keep_seconds: int = 24 * HOUR
     keep_bytes: int = 10_000 * MEBI
     max_waiting: int = 50
+    work_dir: Path | None = None
+    work_keep_seconds: int = 7 * 24 * HOUR
+    work_keep_bytes: int = 20_000 * MEBI
+    segment_seconds: float = 4
+    # What a plan was made for that is taken up again, in bytes; no environment variable.
+    planned_bytes: int | None = None
     # The names and passwords of those who may use the page; they belong in no log.
     login: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
@@ -60,6 +66,10 @@ VARIABLES: Mapping[str, str] = {
     "RESTORE_KEEP_HOURS": "how long the page's server keeps uploads and results, in hours (24)",
     "RESTORE_KEEP_MB": "room that the results may take together before the oldest go, in MiB (10000)",
     "RESTORE_QUEUE": "jobs that may wait at once; more are refused (50)",
+    "RESTORE_WORK_DIR": "folder for the segments of clips in work, from which a run goes on (restore/work in HF_HOME)",
+    "RESTORE_WORK_HOURS": "how long such segments are kept after they were last of use, in hours (168)",
+    "RESTORE_WORK_MB": "room that they may take together before the oldest go, in MiB (20000)",
+    "RESTORE_SEGMENT_SECONDS": "seconds of a clip after which a segment ends at the next cut (4)",
     "RESTORE_LOGIN": "who may use the page: name:password, several separated by commas (everybody)",
 }
 
@@ -140,5 +150,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         keep_seconds=_positive(environ, "RESTORE_KEEP_HOURS", HOUR) or default.keep_seconds,
         keep_bytes=_positive(environ, "RESTORE_KEEP_MB", MEBI) or default.keep_bytes,
         max_waiting=_positive(environ, "RESTORE_QUEUE", 1) or default.max_waiting,
+        work_dir=next(iter(_folders(environ, "RESTORE_WORK_DIR")), default.work_dir),
+        work_keep_seconds=_positive(environ, "RESTORE_WORK_HOURS", HOUR) or default.work_keep_seconds,
+        work_keep_bytes=_positive(environ, "RESTORE_WORK_MB", MEBI) or default.work_keep_bytes,
+        segment_seconds=_positive(environ, "RESTORE_SEGMENT_SECONDS", 1) or default.segment_seconds,
         login=_login(environ, "RESTORE_LOGIN"),
     )

@@ -65,7 +65,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def available(settings: Settings, device: torch.device) -> int:
-    """Bytes that the work may use on ``device`` from now on."""
+    """Bytes that the work may use on ``device`` from now on, no more than a plan that is obeyed was made for."""
+    free = _free(settings, device)
+    return free if settings.planned_bytes is None else min(free, settings.planned_bytes)
+
+
+def _free(settings: Settings, device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

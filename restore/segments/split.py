@@ -23,8 +23,8 @@ LONGEST_SHARE = 2
 class Bounds:
     """One segment: ``frames`` frames of the source from number ``first`` on, counted from 0 in the part to restore.
 
-    ``start`` is when the first of them is shown, on the clip's own clock, and ``end`` when the first of the next segment
-    is, ``None`` in the last one. ``after_cut`` and ``before_cut`` say whether a new shot begins at these two.
+    ``start`` is when the first of them is shown, on the clip's own clock, and ``end`` when the first of the next
+    segment is, ``None`` in the last one. ``after_cut`` and ``before_cut`` say whether a new shot begins at these two.
     """
 
     number: int
