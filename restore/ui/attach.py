@@ -68,12 +68,15 @@ def attach(
     parameter: str,
     concurrency_limit: int,
     forgets: Sequence[str] = (),
+    remembered: bool = False,
+    live: Callable[[Job], Update] | None = None,
 ) -> Component:
     """Let ``run`` begin a job of what ``begin`` makes of ``inputs``, ``panel`` show it, and ``stop`` stop it.
 
     The id of the job is the ``parameter`` of the page's address. ``begin`` is called at once and in a thread, before
     anything waits; ``concurrency_limit`` is how many jobs may be watched at the same time. ``forgets`` are parameters
-    of jobs that belong to the one before. Returns what holds the id.
+    of jobs that belong to the one before. The browser keeps the ids of jobs that are ``remembered``, for the list of
+    its own. ``live`` says what else there is to be seen of a job while it runs. Returns what holds the id.
     """
     # In the browser, so that a page knows its own job only; whoever has the id has the job.
     identity = gr.Textbox(visible="hidden", elem_id=f"{parameter}-id")
@@ -100,7 +103,8 @@ def attach(
         try:
             job = await asyncio.to_thread(store.find, id)
             while not job.ended:
-                yield {**panel.standing(_standing(job)), **buttons(can_stop=not job.stopping)}
+                seen = {} if live is None else live(job)
+                yield {**panel.standing(_standing(job)), **seen, **buttons(can_stop=not job.stopping)}
                 await asyncio.sleep(POLL_SECONDS)
             end = panel.filled(job)
         except Cancelled:
@@ -120,7 +124,9 @@ def attach(
     # preprocess=False hands over an uploaded file as it came, checked to be an upload: otherwise ``gr.File`` leaves an
     # empty temporary file behind at every event and judges the picture by its suffix.
     begun = run.click(begin_job, inputs, [identity, *outputs], preprocess=False, concurrency_limit=None, **QUIET)
-    begun.success(None, identity, None, js=_show_job(parameter, forgets, panel.status_id), **QUIET)
+    begun.success(
+        None, identity, None, js=_show_job(parameter, forgets, panel.status_id, remembered=remembered), **QUIET
+    )
     begun.success(watch_job, identity, [identity, *outputs], **watching)
     stop.click(stop_job, identity, stop, queue=False, **QUIET)
     read = page.load(None, None, identity, js=_READ_ADDRESS.replace("PARAMETER", parameter), **QUIET)
@@ -139,8 +145,10 @@ def _standing(job: Job) -> str:
     return markup.progress(snapshot.stages, snapshot.seconds)
 
 
-def _show_job(parameter: str, forgets: Sequence[str], status_id: str) -> str:
+def _show_job(parameter: str, forgets: Sequence[str], status_id: str, *, remembered: bool) -> str:
+    remember = f'window.restoreJobs?.add("{parameter}", id);' if remembered else ""
     return f"""(id) => {{
+      {remember}
       const url = new URL(location.href);
       url.searchParams.set("{parameter}", id);
       for (const name of {json.dumps(list(forgets))}) url.searchParams.delete(name);

@@ -178,6 +178,7 @@ def build_colour_tab(
         parameter="coloured",
         concurrency_limit=concurrency_limit,
         forgets=["coloured-pair"],
+        remembered=True,
     )
     panel.connect(page, store, identity, settings, concurrency_limit)
     cuts.connect(page, store, plan_all, asked, concurrency_limit)

@@ -164,6 +164,7 @@ def build_image_tab(
         [upload, saved_as, *options.inputs, *faces.options.inputs],
         parameter="job",
         concurrency_limit=concurrency_limit,
+        remembered=True,
     )
     tryout.connect(page, store, executor, upload, options, concurrency_limit)
 

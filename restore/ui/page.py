@@ -13,7 +13,7 @@ from restore.executors import choose_executor, on_zero_gpu
 from restore.inventory import device_facts, model_facts
 from restore.jobs import JobStore
 from restore.settings import HOUR, Settings, load_settings
-from restore.ui import api, colour_tab, interpolation_tab, language, markup, theme, video_tab
+from restore.ui import api, colour_tab, film_tab, interpolation_tab, language, markup, own_jobs, theme, video_tab
 from restore.ui.attach import QUIET
 from restore.ui.gate import APP_OPTIONS
 from restore.ui.image_tab import build_image_tab
@@ -35,8 +35,9 @@ TABS = {
     "video": video_tab.PARAMETERS,
     "interpolation": interpolation_tab.PARAMETERS,
     "colour": colour_tab.PARAMETERS,
+    "film": film_tab.PARAMETERS,
 }
-"""The tabs that are not shown first, and the parameters of the page's address that name jobs of each."""
+"""The tabs that are not shown first, and the parameters of the page's address that belong to each."""
 
 
 def build_page(settings: Settings | None = None) -> gr.Blocks:
@@ -71,6 +72,10 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
                     interpolation_tab.build_interpolation_tab(page, store, settings, watchers)
             with gr.Tab(label("tab.colour"), id="colour"):
                 colour_tab.build_colour_tab(page, store, executor, settings, watchers)
+            if executor.takes_clips:
+                with gr.Tab(label("tab.film"), id="film"):
+                    film_tab.build_film_tab(page, store, executor, settings, watchers)
+        own_jobs.build_own_jobs(store)
         page.load(_named_tab, None, tabs, queue=False, **QUIET)
         _build_inventory(settings)
         gr.HTML(markup.note(both("notice", hours=f"{settings.keep_seconds / HOUR:g}")), elem_id="notice")

@@ -108,6 +108,6 @@ def head() -> str:
     )
     scripts = "".join(
         f"<script>\n{(HERE / name).read_text(encoding='utf-8')}</script>\n"
-        for name in ("paste.js", "once.js", "announce.js")
+        for name in ("paste.js", "once.js", "announce.js", "own_jobs.js")
     )
     return f"<style>\n{words}\n{styles}</style>\n{scripts}"

@@ -1,0 +1,127 @@
+"""The editor of a chain on the page: stages that are added, removed, moved, switched off, each with its settings.
+
+It lives in the browser (``film_chain.js``), so that no change waits for the server; here is what it is told of, and
+what its value stands for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from restore.errors import SettingsError
+from restore.recipes import named_recipes
+from restore.stages import RECIPE_VERSION, Stage
+from restore.ui.film_fields import forms
+from restore.ui.http_steps import steps_over_http
+from restore.ui.texts import Text, both, text
+
+HERE = Path(__file__).parent
+SCRIPT = (HERE / "film_chain.js").read_text(encoding="utf-8")
+STYLES = (HERE / "film_chain.css").read_text(encoding="utf-8")
+
+STARTING_CHAIN: Sequence[Mapping[str, Any]] = ({"stage": "upscale", "scale": 2},)
+
+TEMPLATE = f"""
+<div class="restore-chain" role="group" aria-labelledby="NAME-title">
+  <h3 id="NAME-title">{both("film_chain")}</h3>
+  <label class="restore-chain-recipes">
+    <span>{both("film_recipe")}</span><select data-recipes></select>
+  </label>
+  <ol class="restore-chain-list"></ol>
+  <p class="restore-note restore-chain-empty" hidden>{both("film_empty")}</p>
+  <div class="restore-chain-buttons restore-chain-add" role="group" aria-labelledby="NAME-add">
+    <span class="restore-note" id="NAME-add" style="flex-basis: 100%">{both("film_add")}</span>
+  </div>
+  <div class="restore-chain-buttons">
+    <button type="button" data-word="load"></button>
+    <button type="button" data-word="save"></button>
+    <input type="file" accept=".json,application/json" hidden>
+  </div>
+  <div class="restore-chain-told" role="status"></div>
+</div>"""
+
+
+def chain_editor(elem_id: str) -> gr.HTML:
+    """The component, with the recipes by material to begin with.
+
+    Its value is what ``editor_value`` makes and ``chosen_steps`` reads. Its event ``input`` comes when the visitor has
+    changed something, ``upload`` when he has chosen a file, whose text ``loaded_steps`` reads.
+    """
+    schema = {
+        "version": RECIPE_VERSION,
+        "forms": [form.to_dict() for form in forms()],
+        "words": {
+            "choose_recipe": _words(text("film_choose_recipe")),
+            "load": _words(text("film_load")),
+            "save": _words(text("film_save")),
+            "use": _words(text("film_use", stage="{stage}")),
+            "use_hint": _words(text("film_use_hint")),
+            "off": _words(text("film_off")),
+            "up": _words(text("film_up", stage="{stage}")),
+            "down": _words(text("film_down", stage="{stage}")),
+            "remove": _words(text("film_remove", stage="{stage}")),
+            "moved": _words(text("film_moved", place="{place}", places="{places}")),
+            "removed": _words(text("film_removed", places="{places}")),
+            "taken": _words(text("film_taken", places="{places}")),
+        },
+        "recipes": {
+            name: {
+                "title": {"en": recipe.title, "zh": recipe.title_zh},
+                "about": {"en": recipe.description, "zh": recipe.description_zh},
+                "steps": [_told(step) for step in recipe.steps],
+            }
+            for name, recipe in named_recipes().items()
+        },
+    }
+    return gr.HTML(
+        value=editor_value(STARTING_CHAIN),
+        html_template=TEMPLATE.replace("NAME", elem_id),
+        css_template=STYLES,
+        js_on_load=f"const SCHEMA = {json.dumps(schema)};\n{SCRIPT}",
+        apply_default_css=False,
+        elem_id=elem_id,
+    )
+
+
+def editor_value(steps: Iterable[Stage | Mapping[str, Any]]) -> dict[str, Any]:
+    """The value that shows these steps, all of them switched on."""
+    shown = (dict(step) if isinstance(step, Mapping) else _told(step) for step in steps)
+    return {"steps": [{"on": True, "step": step} for step in shown]}
+
+
+def chosen_steps(value: object) -> tuple[Stage, ...]:
+    """The stages of an editor that are switched on, in the order in which they run; raises ``SettingsError``."""
+    entries = value.get("steps") if isinstance(value, Mapping) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise SettingsError("This is no chain of stages: reload the page.")
+    steps = [entry.get("step") for entry in entries if entry.get("on") is True]
+    if not steps:
+        raise SettingsError("The chain has no stage that is switched on: add one, or switch one on.")
+    return steps_over_http(steps)
+
+
+def loaded_steps(value: object) -> tuple[Stage, ...]:
+    """The stages in the file that was chosen in an editor; raises ``SettingsError`` for what is no recipe."""
+    words = value.get("file") if isinstance(value, Mapping) else None
+    if not isinstance(words, str):
+        raise SettingsError("No file was chosen: choose a recipe.")
+    try:
+        recipe = json.loads(words)
+    except (ValueError, RecursionError) as error:
+        raise SettingsError("This file is no recipe, because it is no JSON: choose one that was saved here.") from error
+    return steps_over_http(recipe)
+
+
+def _told(stage: Stage) -> dict[str, Any]:
+    """A stage with those of its settings that differ from the usual ones."""
+    usual = type(stage)().to_dict()
+    return {name: value for name, value in stage.to_dict().items() if name == "stage" or value != usual[name]}
+
+
+def _words(words: Text) -> dict[str, str]:
+    return {"en": words.en, "zh": words.zh}

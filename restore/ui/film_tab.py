@@ -1,0 +1,122 @@
+"""The tab "Restore a film": a clip, and a whole chain of stages over it in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from restore.clip_plan import ClipPlan
+from restore.errors import RestoreError, SettingsError
+from restore.executors import Executor
+from restore.jobs import JobStore
+from restore.media.clips.facts import ClipInfo
+from restore.recipes import decode
+from restore.settings import Settings
+from restore.ui.attach import QUIET, Update
+from restore.ui.clip_options import ClipComponents
+from restore.ui.clip_run import ClipRun
+from restore.ui.clip_upload import ClipUpload
+from restore.ui.clip_work import ClipWork, plan_work
+from restore.ui.cut_panel import CutPanel
+from restore.ui.errors import to_gradio_error
+from restore.ui.film_chain import chain_editor, chosen_steps, editor_value, loaded_steps
+from restore.ui.film_link import chain_link, link_to
+from restore.ui.film_moment import MomentPanel
+from restore.ui.film_panel import FilmPanel, restore_film
+from restore.ui.film_summary import foreseen
+from restore.ui.frame_panel import FramePanel
+from restore.ui.texts import both, label
+from restore.ui.uploads import clip_result_name, given_upload
+from restore.ui.video_tab import FRAME_SECONDS
+
+PREFIX = "film-"
+
+CHAIN = "chain"
+"""The parameter of the page's address that holds a chain."""
+
+PARAMETERS = ("film", "film-pair", "film-frame", "film-moment", "film-cuts", CHAIN)
+"""The parameters of the page's address that belong to this tab."""
+
+
+def build_film_tab(
+    page: gr.Blocks, store: JobStore, executor: Executor, settings: Settings, concurrency_limit: int
+) -> None:
+    """Put the components and the events of the tab into ``page``, which is being built."""
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            upload = ClipUpload(settings, PREFIX)
+            chain = chain_editor(f"{PREFIX}chain")
+            link = chain_link(f"{PREFIX}link")
+            run = ClipRun(PREFIX)
+            with gr.Accordion(label("advanced"), open=False, elem_id=f"{PREFIX}advanced"):
+                clip = ClipComponents(PREFIX)
+            cuts = CutPanel(PREFIX)
+        with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
+            panel = FilmPanel(settings, PREFIX, "film", "film-pair")
+    frame = FramePanel(PREFIX)
+    moment = MomentPanel(PREFIX)
+    asked: list[Component] = [upload.file, chain, *clip.inputs, *cuts.inputs]
+
+    def read(file: Mapping[str, Any] | None, steps: object, *values: Any) -> ClipWork:
+        source = given_upload(file, both("no_clip"))
+        parts = iter(values)
+        choice = clip.read(*islice(parts, len(clip.inputs)))
+        choice = cuts.read(choice, *parts)
+        return ClipWork(source, clip_result_name(source, choice.encoding), chosen_steps(steps), settings, choice)
+
+    def show_clip(info: ClipInfo | None) -> Update:
+        return {**frame.clip(info), **moment.clip(info), **cuts.forget()}
+
+    def plan_all(*values: Any) -> tuple[ClipPlan, Settings]:
+        return plan_work(read(*values), store.root), settings
+
+    def plan_frame(time: Any, *values: Any) -> tuple[ClipPlan, Settings]:
+        work = read(*values)
+        stages = [stage for stage in work.stages if not stage.only_clips]
+        if not stages:
+            raise SettingsError("No stage of the chain changes a single frame: preview three seconds.")
+        part = replace(work.options, start=time, end=time + FRAME_SECONDS)
+        return plan_work(replace(work, stages=stages, options=part), store.root), settings
+
+    def load(value: object) -> Any:
+        try:
+            return editor_value(loaded_steps(value))
+        except RestoreError as error:
+            raise to_gradio_error(error) from None
+
+    def from_link(request: gr.Request) -> Any:
+        if CHAIN not in request.query_params:
+            return gr.skip()
+        try:
+            return editor_value(decode(request.query_params[CHAIN]))
+        except RestoreError as error:
+            raise to_gradio_error(error) from None
+
+    upload.connect(show_clip, [*frame.of_clip, *moment.of_clip, *cuts.of_clip], lambda name: {}, [])
+    clip.connect()
+    identity = run.connect(
+        page,
+        store,
+        panel,
+        read,
+        asked,
+        words=foreseen,
+        changes=[upload.file.change, chain.input, chain.change, *clip.encoding_chosen],
+        parameter="film",
+        forgets=["film-pair", CHAIN],
+        concurrency_limit=concurrency_limit,
+        restore=restore_film,
+        live=panel.live,
+    )
+    chain.upload(load, chain, chain, preprocess=False, concurrency_limit=None, **QUIET)
+    gr.on([chain.input, chain.change], link_to, chain, link, preprocess=False, concurrency_limit=None, **QUIET)
+    page.load(from_link, None, chain, **QUIET)
+    panel.connect(page, store, identity, settings, concurrency_limit)
+    cuts.connect(page, store, plan_all, asked, concurrency_limit)
+    frame.connect(page, store, executor, plan_frame, asked, concurrency_limit)
+    moment.connect(page, store, read, asked, concurrency_limit)
