@@ -12,7 +12,7 @@ from restore.inventory import ModelFacts, ModelState, device_facts, model_facts
 from restore.models import AUTO, offered_for
 from restore.settings import Settings
 from restore.stages import Colorize
-from restore.stages.colorize import BUILT_IN, CANDIDATES, MOST_SATURATION, RENDER_FACTORS
+from restore.stages.colorize import BUILT_IN, CANDIDATES, DEEPREMASTER, MINDIMS, MOST_SATURATION, RENDER_FACTORS
 from restore.ui import markup
 from restore.ui.attach import QUIET, Update
 from restore.ui.texts import both, label, model_label
@@ -46,6 +46,15 @@ class ColourOptions:
             visible=False,
             elem_id=f"{prefix}render-factor",
         )
+        self._mindim = gr.Slider(
+            *MINDIMS,
+            usual.mindim,
+            step=1,
+            label=label("mindim"),
+            info=label("mindim_info"),
+            visible=False,
+            elem_id=f"{prefix}mindim",
+        )
         self._saturation = gr.Slider(
             0,
             MOST_SATURATION,
@@ -58,6 +67,15 @@ class ColourOptions:
 
     def advanced(self) -> None:
         """Make what few change."""
+        self._steadiness = gr.Slider(
+            0,
+            1,
+            Colorize().steadiness,
+            step=0.05,
+            label=label("steadiness"),
+            info=label("steadiness_info"),
+            elem_id=f"{self._prefix}steadiness",
+        )
         self._keep_luma = gr.Checkbox(
             Colorize().keep_luma,
             label=label("keep_luma"),
@@ -68,24 +86,44 @@ class ColourOptions:
     @property
     def inputs(self) -> list[Component]:
         """What ``read`` takes the values of, in its order."""
-        return [self._model, self._render_factor, self._saturation, self._keep_luma]
+        return [
+            self._model,
+            self._render_factor,
+            self._mindim,
+            self._saturation,
+            self._steadiness,
+            self._keep_luma,
+        ]
 
-    def read(self, model: Any, render_factor: Any, saturation: Any, keep_luma: Any) -> Colorize:
+    def read(
+        self, model: Any, render_factor: Any, mindim: Any, saturation: Any, steadiness: Any, keep_luma: Any
+    ) -> Colorize:
         """What the raw values of ``inputs`` stand for; raises ``SettingsError`` for what makes no sense."""
-        return Colorize(model=model, render_factor=render_factor, saturation=saturation, keep_luma=keep_luma is True)
+        return Colorize(
+            model=model,
+            render_factor=render_factor,
+            saturation=saturation,
+            steadiness=steadiness,
+            keep_luma=keep_luma is True,
+            mindim=mindim,
+        )
 
     def connect(self, page: gr.Blocks) -> None:
         """Let the components follow each other; after all parts are made."""
 
         def show_model(model: str) -> Update:
             rendered = model != AUTO and catalog.checkpoint(model).network == RENDERED
-            return {self._note: self._words(model), self._render_factor: gr.Slider(visible=rendered)}
+            return {
+                self._note: self._words(model),
+                self._render_factor: gr.Slider(visible=rendered),
+                self._mindim: gr.Slider(visible=model == DEEPREMASTER),
+            }
 
         gr.on(
             [self._model.change, page.load],
             show_model,
             self._model,
-            [self._note, self._render_factor],
+            [self._note, self._render_factor, self._mindim],
             queue=False,
             **QUIET,
         )

@@ -30,13 +30,14 @@ from restore.ui.colour_upload import ColourUpload
 from restore.ui.cut_panel import CutPanel
 from restore.ui.frame_panel import FramePanel
 from restore.ui.image_tab import FORMAT_TITLES, PREVIEWS_AT_ONCE
+from restore.ui.reference_panel import ReferencePanel
 from restore.ui.texts import label
 from restore.ui.uploads import FORMATS, SAME, clip_result_name, result_name
 from restore.ui.video_tab import FRAME_SECONDS
 
 PREFIX = "colour-"
 
-PARAMETERS = ("coloured", "colour-frame", "coloured-pair", "colour-cuts")
+PARAMETERS = ("coloured", "colour-frame", "coloured-pair", "colour-cuts", "colour-shots", "colour-proposals")
 """The parameters of the page's address that name jobs of this tab."""
 
 
@@ -84,6 +85,7 @@ def build_colour_tab(
                     clip = ClipComponents(PREFIX)
             with gr.Column(visible=takes_clips) as shots:
                 cuts = CutPanel(PREFIX)
+                references = ReferencePanel(PREFIX, settings)
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
             panel = ColourPanel(settings, PREFIX, "coloured", "coloured-pair", takes_clips=takes_clips)
     with gr.Column(visible=takes_clips) as below:
@@ -130,6 +132,14 @@ def build_colour_tab(
     def plan_all(*values: Any) -> tuple[ClipPlan, Settings]:
         return plan_work(read_clip(*values), store.root), settings
 
+    def read_with_references(id: Any, *values: Any) -> PictureWork | ClipWork:
+        work = read(*values)
+        if not isinstance(work, ClipWork):
+            return work
+        (stage,) = work.stages
+        chosen = references.read(store, id, work.source)
+        return replace(work, stages=[replace(stage, references=chosen)])  # type: ignore[type-var]  # a stage is one
+
     def plan_frame(time: Any, *values: Any) -> tuple[ClipPlan, Settings]:
         work = read_clip(*values)
         part = replace(work.options, start=time, end=time + FRAME_SECONDS)
@@ -148,7 +158,7 @@ def build_colour_tab(
 
     def begin(*values: Any) -> tuple[Function, str]:
         """Refuse at once what can be refused, not after a wait for others."""
-        work = read(*values)
+        work = read_with_references(*values)
         if isinstance(work, ClipWork):
             plan_work(work, store.root)
             return partial(clip_work.restore_upload, work), work.name
@@ -167,6 +177,7 @@ def build_colour_tab(
         concurrency_limit=PREVIEWS_AT_ONCE,
         **QUIET,
     )
+    shots_found = references.connect(page, store, executor, plan_all, upload.file, asked, concurrency_limit)
     identity = attach(
         page,
         store,
@@ -174,7 +185,7 @@ def build_colour_tab(
         run,
         stop,
         begin,
-        asked,
+        [shots_found, *asked],
         parameter="coloured",
         concurrency_limit=concurrency_limit,
         forgets=["coloured-pair"],
