@@ -13,23 +13,24 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from restore.caches import own_folder
-from restore.clip_pipeline import PASS_BYTES
+from restore.chain import PASS_BYTES
 from restore.errors import OutputError
 from restore.faces.align import SIDE
 from restore.frame import Frame
 from restore.inference import allocator
 from restore.inference.device import choose_precision, name_of
 from restore.inference.engine import Engine
+from restore.inference.threads import start_beside
 from restore.inventory import processor_name
 from restore.models import AUTO
 from restore.report import write_json
@@ -39,23 +40,35 @@ from restore.version import __version__
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 FORM = 1
 """The version of the files: others are measured again."""
 
 LEVELS = ((64, 48), (128, 96), (256, 192), (512, 384), (1024, 768))
 """Sizes of the frames that are measured, as many of them as there is time for."""
 
-LEVEL_SECONDS = 1.5
-"""A size is measured if it is expected to take at most this long."""
+LEVEL_SECONDS, LONGEST_SECONDS = 1.5, 4.0
+"""A size is measured if it is expected to take at most so many seconds. It may take the longer time where the time
+hardly depends on the size, as what it does to large frames cannot be told from small ones then."""
 
-FRAMES = 6
-"""Frames of a size that are measured."""
+GROWS = 1.5
+"""Times as long for four times as large a frame: where it is less, the time hardly depends on the size."""
 
-QUICK_SECONDS = 0.4
-"""What took less is measured three times, and the least counts: others use the machine too."""
+FRAMES, FEWEST = 6, 3
+"""Frames of a size that are measured, and those of a stage that takes long for the smallest."""
 
-STARVED = 0.8
-"""Of a processor, the least that work on processors gets where nobody else wants them."""
+SHORTEST_SECONDS = 0.05
+"""What took less says nothing of whether anybody disturbed it: clocks are coarse."""
+
+SLOW_SECONDS = 0.2
+"""Seconds for a frame of the smallest size from which on a stage counts as one that takes long."""
+
+STARVED = 0.85
+"""Of a processor, the least that a thread gets which nobody disturbs."""
+
+USUAL_GAIN = 0.85
+"""The power of the number of processors that says how much quicker they are together, where it cannot be measured."""
 
 BUSY_SECONDS = 120.0
 """How long what was measured beside other work counts; it is not kept on the disk."""
@@ -70,46 +83,43 @@ _known: dict[str, tuple[StageCost, float]] = {}
 
 @dataclass(frozen=True)
 class Point:
-    """Seconds for each frame of a size that comes in: of time, and of all processors together."""
+    """Seconds of work for each frame of a size that comes in: those of one thread alone, or those of a GPU."""
 
     megapixels: float
     seconds: float
-    processor: float
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """What a stage costs: ``start`` seconds once, and for each frame that comes in what ``points`` say, by its size.
+    """What a stage costs: ``start`` seconds of work once, and for each frame that comes in what ``points`` say.
 
-    ``busy`` says that other work had the processors while it was measured.
+    Several processors do the work ``gain`` times as fast as one. ``busy`` says that they had other work while it was
+    measured, so that the gain is assumed.
     """
 
     start: float
     points: tuple[Point, ...]
+    gain: float = 1.0
     busy: bool = False
 
-    def seconds(self, megapixels: float) -> float:
-        """Seconds for a frame of this size, along the points and on from the last two of them."""
-        return self._at(megapixels, [(point.megapixels, point.seconds) for point in self.points])
-
-    def processor_seconds(self, megapixels: float) -> float:
-        """The same in seconds of all processors together."""
-        return self._at(megapixels, [(point.megapixels, point.processor) for point in self.points])
+    def work(self, megapixels: float) -> float:
+        """Seconds of work for a frame of this size: along the points, and on from the last two of them."""
+        first, *_ = points = self.points
+        if len(points) == 1:
+            return first.seconds * max(1.0, megapixels / first.megapixels)
+        if megapixels <= first.megapixels:
+            return first.seconds
+        for low, high in pairwise(points):
+            if megapixels <= high.megapixels:
+                break
+        slope = (high.seconds - low.seconds) / (high.megapixels - low.megapixels)
+        if megapixels > high.megapixels:
+            slope = max(0.0, slope)
+        return high.seconds + slope * (megapixels - high.megapixels)
 
     def reach(self, megapixels: float) -> float:
         """How many times larger than the largest frame that was measured one of this size is; at least 1."""
         return max(1.0, megapixels / self.points[-1].megapixels)
-
-    @staticmethod
-    def _at(megapixels: float, points: list[tuple[float, float]]) -> float:
-        if len(points) == 1 or megapixels <= points[0][0]:
-            return points[0][1] * (1 if len(points) > 1 else max(1.0, megapixels / points[0][0]))
-        for (x, low), (next_x, high) in pairwise(points):
-            if megapixels <= next_x:
-                return low + (high - low) * (megapixels - x) / (next_x - x)
-        (x, low), (next_x, high) = points[-2:]
-        slope = max(0.0, (high - low) / (next_x - x))
-        return high + slope * (megapixels - next_x)
 
 
 def stage_cost(stage: Stage, opened: OpenStage, rate: Fraction, deep: bool, engine: Engine) -> StageCost:
@@ -142,7 +152,8 @@ def face_seconds(stage: Faces, deep: bool, engine: Engine) -> float:
     opened = aligned.open(_quiet(engine, Fraction(1)))
     if not opened.models:
         return 0.0
-    return stage_cost(aligned, opened, Fraction(1), deep, engine).seconds(SIDE * SIDE / MEGA)
+    cost = stage_cost(aligned, opened, Fraction(1), deep, engine)
+    return cost.work(SIDE * SIDE / MEGA) / cost.gain
 
 
 def _alike(stage: Stage, opened: OpenStage) -> Stage:
@@ -195,49 +206,101 @@ def _quiet(engine: Engine, rate: Fraction) -> Engine:
 
 
 def _measure(opened: OpenStage, rate: Fraction, deep: bool, engine: Engine) -> StageCost:
-    quiet = _quiet(engine, rate)
-    aligned = isinstance(opened.settings, Faces) and opened.settings.aligned
-    levels = ((SIDE, SIDE),) if aligned else LEVELS
-    with ExitStack() as stack:
-        if engine.device.type == "cpu":
-            stack.enter_context(allocator.reuse())
-        first, _ = _run(opened, *levels[0], 2, rate, deep, quiet)
-        points: list[Point] = []
-        for width, height in levels:
-            if points and _expected(points, width * height / MEGA) * FRAMES > LEVEL_SECONDS:
-                break
-            points.append(_point(opened, width, height, rate, deep, quiet))
-    busy = engine.device.type == "cpu" and any(point.processor < STARVED * point.seconds for point in points)
-    return StageCost(max(0.0, first - 2 * points[0].seconds), tuple(points), busy)
+    """Measure with one thread, whose own time does not depend on what else the machine does, and then with all."""
+    bench = _Bench(opened, rate, deep, _quiet(engine, rate))
+    if engine.device.type != "cpu":
+        return bench.cost()
+    cost = _alone(bench.cost)
+    if bench.share < STARVED:
+        return replace(cost, gain=max(1.0, processors() ** USUAL_GAIN), busy=True)
+    return replace(cost, gain=bench.gain(cost))
 
 
-def _expected(points: list[Point], megapixels: float) -> float:
-    """Seconds for a frame of the next size: as after the first one it may be what every frame takes, the least then."""
-    return points[0].seconds if len(points) == 1 else StageCost(0.0, tuple(points)).seconds(megapixels)
+def _alone(work: Callable[[], T]) -> T:
+    """What ``work`` gives in a thread whose operations of torch use one processor."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    start_beside(run, "calibration").join()
+    if errors:
+        raise errors[0]
+    return results[0]
 
 
-def _point(opened: OpenStage, width: int, height: int, rate: Fraction, deep: bool, engine: Engine) -> Point:
-    stage = opened.settings
-    made = [_run(opened, width, height, FRAMES, rate, deep, engine)]
-    if made[0][0] < QUICK_SECONDS:
-        made += [_run(opened, width, height, FRAMES, rate, deep, engine) for _ in range(2)]
-    # Between FRAMES frames there are one fewer pairs.
-    frames = FRAMES - 1 if isinstance(stage, Interpolate) else FRAMES
-    seconds, processor = (min(values) / frames for values in zip(*made, strict=True))
-    return Point(width * height / MEGA, seconds, processor)
+class _Bench:
+    """Measures an opened stage; ``share`` is how much of a processor its thread got at the least."""
+
+    def __init__(self, opened: OpenStage, rate: Fraction, deep: bool, engine: Engine) -> None:
+        self.opened, self.rate, self.deep, self.engine = opened, rate, deep, engine
+        self.levels = LEVELS
+        if isinstance(opened.settings, Faces) and opened.settings.aligned:
+            self.levels = ((SIDE, SIDE),)
+        self.share = 1.0
+        self.count = FRAMES
+
+    def cost(self) -> StageCost:
+        with self._memory():
+            first = self._run(*self.levels[0], 2)
+            points: list[Point] = []
+            for width, height in self.levels:
+                if not self._has_time(points, width * height / MEGA):
+                    break
+                points.append(Point(width * height / MEGA, self._frame(width, height)))
+                self.count = FEWEST if points[0].seconds > SLOW_SECONDS else FRAMES
+        return StageCost(max(0.0, first - 2 * points[0].seconds), tuple(points))
+
+    def gain(self, cost: StageCost) -> float:
+        """How many times as fast all processors are, with the largest frames that were measured."""
+        index = len(cost.points) - 1
+        with self._memory():
+            began = time.perf_counter()
+            for _ in range(2):
+                self._run(*self.levels[index], self.count)
+            seconds = (time.perf_counter() - began) / 2
+        return min(float(processors()), max(1.0, cost.points[-1].seconds * self._divisor / seconds))
+
+    def _has_time(self, points: list[Point], megapixels: float) -> bool:
+        if len(points) < 2:
+            return True
+        flat = points[-1].seconds < GROWS * points[-2].seconds
+        expected = self.count * StageCost(0.0, tuple(points)).work(megapixels)
+        return expected <= (LONGEST_SECONDS if flat else LEVEL_SECONDS)
+
+    @property
+    def _divisor(self) -> int:
+        """Frames that a run over ``count`` frames works on: between some frames there is one pair fewer."""
+        return self.count - 1 if isinstance(self.opened.settings, Interpolate) else self.count
+
+    def _frame(self, width: int, height: int) -> float:
+        return min(self._run(width, height, self.count) for _ in range(2)) / self._divisor
+
+    def _run(self, width: int, height: int, count: int) -> float:
+        """Seconds of work that so many frames take."""
+        frames = list(_pattern(width, height, count, self.rate, self.deep))
+        began, busy = time.perf_counter(), time.process_time()
+        for _ in self.opened.run(frames, self.engine):
+            self.engine.progress.check()
+        if self.engine.device.type != "cpu":
+            _finish(self.engine.device)
+            return time.perf_counter() - began
+        seconds, worked = time.perf_counter() - began, time.process_time() - busy
+        if seconds > SHORTEST_SECONDS:
+            self.share = min(self.share, worked / seconds)
+        return worked
+
+    def _memory(self) -> AbstractContextManager[Any]:
+        return allocator.reuse() if self.engine.device.type == "cpu" else nullcontext()
 
 
-def _run(
-    opened: OpenStage, width: int, height: int, count: int, rate: Fraction, deep: bool, engine: Engine
-) -> tuple[float, float]:
-    """Seconds that ``count`` frames take: of time, and of all processors together."""
-    frames = list(_pattern(width, height, count, rate, deep))
-    began, busy = time.perf_counter(), time.process_time()
-    for _ in opened.run(frames, engine):
-        engine.progress.check()
-    if engine.device.type == "cuda":
-        torch.cuda.synchronize(engine.device)
-    return time.perf_counter() - began, time.process_time() - busy
+def _finish(device: torch.device) -> None:
+    """Wait until the device has done what it was asked for."""
+    (torch.cuda if device.type == "cuda" else torch.mps).synchronize()
 
 
 def _pattern(width: int, height: int, count: int, rate: Fraction, deep: bool) -> Iterator[Frame]:
@@ -258,15 +321,16 @@ def _read(key: str) -> StageCost | None:
     try:
         data = json.loads((own_folder("costs") / f"{key}.json").read_text(encoding="utf-8"))
         points = tuple(Point(**point) for point in data["points"])
-        numbers = [data["start"], *(value for point in points for value in asdict(point).values())]
-        if not points or not all(isinstance(value, int | float) and value >= 0 for value in numbers):
-            raise ValueError("not the numbers of a cost")
+        start, gain = float(data["start"]), float(data["gain"])
+        numbers = [start, gain - 1, *(value for point in points for value in asdict(point).values())]
+        if not points or not all(math.isfinite(value) and value >= 0 for value in numbers):
+            raise ValueError("these are not the numbers of a cost")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         log.info("A measured cost is measured again: %s", error)
         return None
-    return StageCost(float(data["start"]), points)
+    return StageCost(start, points, gain)
 
 
 def _write(key: str, parts: dict[str, Any], cost: StageCost) -> None:

@@ -20,6 +20,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from restore.chain import (
+    DECODE,
+    DECODED_AHEAD,
+    ENCODE,
+    ENCODED_BEHIND,
+    RECIPE,
+    Clock,
+    cropped,
+    kept_memory,
+    open_stages,
+    prepared,
+    staged,
+)
 from restore.clip_plan import (
     ClipOptions,
     ClipPlan,
@@ -32,9 +45,7 @@ from restore.clip_plan import (
 from restore.errors import InputError, OutputError, SettingsError
 from restore.faces.keep import CropFolder
 from restore.frame import Frame
-from restore.inference import allocator
 from restore.inference.engine import Engine
-from restore.inference.resample import lanczos
 from restore.media.clips.clip_file import track_time_base
 from restore.media.clips.containers import open_clip
 from restore.media.clips.encoders import Encoding
@@ -46,7 +57,6 @@ from restore.media.clips.shots import CUT_THRESHOLD, Shots, look_at_frame, shots
 from restore.media.clips.streams import OtherStreams
 from restore.media.clips.writer import ClipWriter
 from restore.media.images import check_output_pixels
-from restore.media.transparency import fill_transparent
 from restore.pipeline import given, memory_in_words, path_of, to_integers
 from restore.progress import ClipProgress, Progress
 from restore.report import ClipReport, Dropped, Report, StageReport
@@ -57,21 +67,6 @@ from restore.streaming import Closed, Sink, ahead
 from restore.version import __version__
 
 Picture = TypeVar("Picture", Frame, NDArray[np.uint8])
-
-RECIPE = "restore:recipe"
-"""The name under which the recipe is written into the metadata of the result."""
-
-DECODE, ENCODE = "decode", "encode"
-"""The names of the parts of the work that are no stages."""
-
-DECODED_AHEAD = 2
-"""Decoded frames that wait for the first stage."""
-
-ENCODED_BEHIND = 1
-"""Finished frames that wait for the encoder."""
-
-PASS_BYTES = {"cpu": 2**30}
-"""What one pass of a network may take where decoder, encoder and the frames on their way share the memory."""
 
 
 def restore_video(
@@ -129,7 +124,7 @@ def restore_video(
     engine.progress.check()
 
     names = (DECODE, *(stage.stage for stage in stages), ENCODE)
-    opened = _open(stages, engine, names)
+    opened = open_stages(stages, engine, names)
     totals = [plan.counts[0], *plan.counts[1:], plan.counts[-1]]
     work = _Work(plan, opened, engine, ClipProgress(engine.progress, names, totals))
     with memory_in_words("this clip"):
@@ -171,24 +166,24 @@ def restore_frames(
     if cuts is None or not any(stage.uses_shots for stage in stages):
         shots = None
     names = [stage.stage for stage in stages]
-    opened = _open(stages, engine, names)
+    opened = open_stages(stages, engine, names)
     rates = rates_through(stages, 1 / every)
     counts = counts_through(stages, rates, len(frames) if isinstance(frames, Sized) else 0)
     parts = ClipProgress(engine.progress, names, counts[1:])
-    clocks = [_Clock() for _ in stages]
+    clocks = [Clock() for _ in stages]
 
     def results() -> Generator[Picture]:
         kinds: list[type] = []
         with ExitStack() as stack:
             stack.enter_context(memory_in_words("frames of this size"))
-            stack.enter_context(_kept_memory(engine))
+            stack.enter_context(kept_memory(engine))
             chain = _as_frames(frames, kinds, stages, settings, every)
             stack.enter_context(closing(chain))
             if shots is not None:
                 chain = shots.numbered(chain, look_at_frame)
                 stack.enter_context(closing(chain))
             for index, stage in enumerate(opened):
-                chain = _staged(stage, chain, replace(engine, rate=rates[index]), parts, index, clocks[index])
+                chain = staged(stage, chain, replace(engine, rate=rates[index]), parts, index, clocks[index])
                 stack.enter_context(closing(chain))
             for frame in chain:
                 yield frame if kinds[0] is Frame else to_integers(frame.pixels.permute(1, 2, 0), np.dtype(np.uint8))  # type: ignore[misc]
@@ -196,54 +191,6 @@ def restore_frames(
         parts.finish()
 
     return results()
-
-
-@dataclass
-class _Clock:
-    """Seconds that one part of the work has taken."""
-
-    seconds: float = 0.0
-
-
-def _open(stages: Sequence[Stage], engine: Engine, names: Sequence[str]) -> list[OpenStage]:
-    """Choose the models and download what is missing; the downloads show under the names of the parts."""
-    first = names.index(DECODE) + 1 if DECODE in names else 0
-    opened = []
-    for index, stage in enumerate(stages, first):
-        engine.progress.begin(names[index], index, len(names))
-        opened.append(stage.open(engine))
-    return opened
-
-
-def _staged(
-    stage: OpenStage, frames: Iterator[Frame], engine: Engine, parts: ClipProgress, part: int, clock: _Clock
-) -> Generator[Frame]:
-    """What ``stage`` makes of ``frames``, with its progress and the time that it takes itself."""
-    waited = 0.0
-
-    def wanted() -> Iterator[Frame]:
-        nonlocal waited
-        while True:
-            began = time.monotonic()
-            frame = next(frames, None)
-            waited += time.monotonic() - began
-            if frame is None:
-                return
-            yield frame
-            del frame
-
-    own = replace(engine, progress=parts.of_part(part), pass_bytes=PASS_BYTES.get(engine.device.type))
-    with closing(stage.run(wanted(), own)) as results:
-        while True:
-            began, waited = time.monotonic(), 0.0
-            frame = next(results, None)
-            clock.seconds += time.monotonic() - began - waited
-            if frame is None:
-                return
-            parts.done[part] += 1
-            parts.tick()
-            yield frame
-            del frame
 
 
 @dataclass
@@ -261,23 +208,24 @@ class _Work:
     def __post_init__(self) -> None:
         self.shots = self.plan.shots()
         self.reader: ClipReader = self.plan.reader(self.engine.settings, self.shots)
-        self.clocks = [_Clock() for _ in self.parts.names]
+        self.clocks = [Clock() for _ in self.parts.names]
         self.written = 0
 
     def run(self) -> None:
         """Decode, run the chain and encode, all at the same time; raises what any of the three raises."""
+        plan = self.plan
         with ExitStack() as stack:
-            stack.enter_context(_kept_memory(self.engine))
+            stack.enter_context(kept_memory(self.engine))
             self.sink: Sink[Frame] = stack.enter_context(
                 Sink(self._encode, ENCODED_BEHIND, check=self.parts.tick, name=ENCODE)
             )
             frames = ahead(self._decoded(), DECODED_AHEAD, check=self.parts.tick, name=DECODE)
             stack.enter_context(closing(frames))
             for part, stage in enumerate(self.opened, 1):
-                engine = replace(self.engine, rate=self.plan.rates[part - 1])
-                frames = _staged(stage, frames, engine, self.parts, part, self.clocks[part])
+                engine = replace(self.engine, rate=plan.rates[part - 1])
+                frames = staged(stage, frames, engine, self.parts, part, self.clocks[part])
                 stack.enter_context(closing(frames))
-            for frame in each_once(frames, self._trimmed):
+            for frame in each_once(frames, lambda frame: cropped(frame, plan)):
                 self.engine.progress.show(frame)
                 self.sink.put(frame)
         self.parts.finish()
@@ -345,14 +293,6 @@ class _Work:
             yield frame
             del frame
 
-    def _trimmed(self, frame: Frame) -> Frame:
-        """A frame in the size that is written."""
-        width, height = self.plan.written
-        if (frame.width, frame.height) == (width, height):
-            return frame
-        alpha = None if frame.alpha is None else frame.alpha[:height, :width]
-        return replace(frame, pixels=frame.pixels[:, :height, :width], alpha=alpha)
-
     def _encode(self, frames: Iterator[Frame]) -> None:
         """Write ``frames`` and all else of the source; runs in the thread that encodes."""
         plan, settings = self.plan, self.engine.settings
@@ -401,27 +341,6 @@ class _Work:
                 "folder; make room.",
                 setting="RESTORE_MIN_FREE_MB",
             )
-
-
-def prepared(frame: Frame, plan: ClipPlan) -> Frame:
-    """A decoded frame as the first stage gets it: with square pixels, and transparent only where the result can be."""
-    pixels, alpha = frame.pixels, frame.alpha
-    if alpha is not None and not plan.encoder.layout.alpha:
-        pixels, alpha = torch.ones(1).lerp(pixels, alpha), None
-    if alpha is not None and plan.stages:
-        pixels = fill_transparent(pixels, alpha)
-    width, height = plan.size
-    if (frame.width, frame.height) != (width, height):
-        pixels = lanczos(pixels, height, width)
-        alpha = None if alpha is None else lanczos(alpha[None], height, width)[0]
-    if not all(stage.keeps_frames for stage in plan.stages):
-        # Networks were trained on what can be shown; a chain that keeps the frames keeps what lies a little beyond.
-        pixels = pixels.clamp(0, 1)
-    return replace(frame, pixels=pixels, alpha=alpha)
-
-
-def _kept_memory(engine: Engine) -> Any:
-    return allocator.reuse() if engine.device.type == "cpu" else ExitStack()
 
 
 def _as_frames(

@@ -20,7 +20,7 @@ from typing import cast
 
 import av
 
-from restore.clip_pipeline import prepared
+from restore.chain import prepared
 from restore.clip_plan import ClipPlan
 from restore.errors import InputError
 from restore.frame import Frame

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from restore import catalog
 from restore.calibration import face_seconds, processors, stage_cost
-from restore.clip_pipeline import DECODE, ENCODE
+from restore.chain import DECODE, ENCODE
 from restore.clip_plan import ClipOptions, ClipPlan, Seconds, plan_clip
 from restore.clip_sample import Sample, look_into
 from restore.cost import LOAD_SECONDS, START_SECONDS, lent_seconds
@@ -35,9 +35,6 @@ SPREAD = 1.2
 
 FAR, SPREAD_FAR = 16, 1.15
 """From how many times larger a frame than the largest that was measured the range is wider, and by how much."""
-
-SPREAD_BUSY = 1.4
-"""How much wider it is where other work had the processors while it was measured."""
 
 SPREAD_RECKONED = 2.0
 """How much wider it is where nothing could be measured."""
@@ -176,13 +173,13 @@ class _Reckoner:
         names = tuple(use.name for use in opened.models)
         megapixels = width * height / MEGA
         cost = stage_cost(stage, opened, self.plan.rates[index], self.deep, self.engine)
-        low = high = cost.start + frames * cost.seconds(megapixels)
+        processor = cost.start + frames * cost.work(megapixels)
+        low = high = cost.start + frames * cost.work(megapixels) / cost.gain
         spread = SPREAD
         if cost.reach(megapixels) > FAR:
             spread *= SPREAD_FAR
         if cost.busy:
-            spread *= SPREAD_BUSY
-            self.engine.warn("The machine is busy with other work, so the time is uncertain.")
+            self.engine.warn("The machine is busy with other work, which makes this take longer than is said here.")
         if isinstance(stage, Upscale) and stage.uses_shots:
             high *= TEMPORAL_CONTEXT
         if isinstance(stage, Faces) and names:
@@ -191,7 +188,6 @@ class _Reckoner:
                 f"Each face takes time, and nobody has counted them yet: the range goes from none to {MOST_FACES} in a "
                 "frame."
             )
-        processor = cost.start + frames * cost.processor_seconds(megapixels)
         part = StageEstimate(stage.stage, names, low / spread, high * spread)
         return _Work(part, processor, self.engine.device.type != "cpu")
 
@@ -208,8 +204,8 @@ class _Reckoner:
         cost = stage_cost(yardstick, yardstick.open(self.engine), Fraction(25), self.deep, self.engine)
         largest = cost.points[-1]
         macs = yardstick.work(1, 1).macs * largest.megapixels * MEGA
-        seconds = frames * stage.work(width, height).macs / macs * largest.seconds
-        processor = seconds * largest.processor / largest.seconds
+        processor = frames * stage.work(width, height).macs / macs * largest.seconds
+        seconds = processor / cost.gain
         name = getattr(stage, "model", stage.stage)
         self._warn_of_download(name)
         part = StageEstimate(stage.stage, (name,), seconds / SPREAD_RECKONED, seconds * SPREAD_RECKONED, measured=False)

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from restore import errors, stages
-from restore.clip_pipeline import DECODE, ENCODE
+from restore.chain import DECODE, ENCODE
 from restore.errors import RestoreError
 from restore.inventory import ModelState, Speed
 from restore.jobs import State

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import PIL.Image
 
-from restore.clip_pipeline import prepared
+from restore.chain import prepared
 from restore.clip_plan import ClipPlan
 from restore.errors import InputError
 from restore.frame import Frame

@@ -14,7 +14,7 @@ import numpy as np
 import PIL.Image
 
 import restore
-from restore.clip_pipeline import ENCODE, prepared
+from restore.chain import ENCODE, prepared
 from restore.clip_plan import ClipOptions, ClipPlan
 from restore.executors import Executor
 from restore.frame import Frame

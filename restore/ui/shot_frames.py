@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from restore.clip_pipeline import prepared
+from restore.chain import prepared
 from restore.clip_plan import ClipPlan
 from restore.executors import Executor
 from restore.frame import Frame
