@@ -28,6 +28,7 @@ from restore.clip_plan import counts_through, rates_through, stretch_of
 from restore.errors import LimitError, SettingsError
 from restore.inference.engine import Engine
 from restore.interpolation import between
+from restore.interpolation.tiling import GRID, context_for, soft_tiles
 from restore.models import open_model
 from restore.settings import load_settings
 from restore.stages import parse_steps
@@ -387,7 +388,9 @@ def test_a_network_looks_at_a_pair_once_for_all_times(
     looks: list[tuple[int, ...]] = []
     kind = type(networks.build(name))
     usual = kind.prepare
-    monkeypatch.setattr(kind, "prepare", lambda self, *given: (looks.append(given[0].shape), usual(self, *given))[1])
+    monkeypatch.setattr(
+        kind, "prepare", lambda self, *given, **how: (looks.append(given[0].shape), usual(self, *given, **how))[1]
+    )
     results = list(made.frames(first, second, times))
     assert (looks, made.plan["tile"]) == ([(1, 3, 66, 90)], "whole frame")
     for result, want in zip(results, wanted, strict=True):
@@ -411,9 +414,12 @@ def test_a_lower_precision_is_not_seen(weights: Path, name: str) -> None:
 def test_a_frame_that_does_not_fit_is_cut_into_tiles(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = pair(64, 640)
     made = network("rife-4.25", weights)
-    # Two halves, each with 128 pixels or more around it; the windows are of one size.
-    parts = [called(made, first[..., part], second[..., part], 0.5) for part in (slice(576), slice(64, 640))]
-    wanted = torch.cat((parts[0][..., :320], parts[1][..., 256:]), dim=2)
+    # Two halves, each with 128 pixels around it, which run into each other in the middle.
+    parts = [called(made, first[..., part], second[..., part], 0.5) for part in (slice(448), slice(192, 640))]
+    share = ((torch.arange(640) + 0.5 - 320) / 32 + 0.5).clamp(0, 1)
+    wanted = torch.zeros(3, 64, 640)
+    wanted[..., :448] += parts[0] * (1 - share[:448])
+    wanted[..., 192:] += parts[1] * share[192:]
     kind = type(networks.build("rife-4.25"))
     usual = kind.prepare
 
@@ -424,5 +430,48 @@ def test_a_frame_that_does_not_fit_is_cut_into_tiles(weights: Path, monkeypatch:
 
     monkeypatch.setattr(kind, "prepare", small)
     (result,) = made.frames(first, second, [0.5])
-    assert made.plan["tile"] == 320
+    assert (made.plan["tile"], made.plan["context"]) == (320, 128)
     torch.testing.assert_close(result, wanted, atol=2e-3, rtol=0)
+
+
+def test_tiles_that_run_into_each_other_add_up_to_the_frame_and_see_as_far_as_things_move() -> None:
+    seed = torch.Generator().manual_seed(0)
+    whole = torch.rand(3, 200, 517)
+    for tile, context in ((64, 16), (128, 100), (1000, 128)):
+        result = torch.zeros_like(whole)
+        tiles = soft_tiles(200, 517, tile, context)
+        for each in tiles:
+            each.add(each.tile.cut(whole), result)
+            assert each.tile.row.window % GRID == each.tile.column.window % GRID == 0
+        torch.testing.assert_close(result, whole)
+        assert (len(tiles) == 1) == (tile == 1000)
+    small = torch.rand(1, 3, 5, 14, generator=seed)
+    ground = torch.nn.functional.interpolate(small, size=(240, 700), mode="bicubic")[0].clamp(0, 1)
+    for moved, least, most in ((4, 128, 128), (90, 145, 190)):
+        assert least <= context_for(ground[..., 100:600], ground[..., 100 - moved : 600 - moved]) <= most
+
+
+def test_what_was_found_out_about_a_pair_is_kept_where_not_all_frames_can_wait(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = network("ifrnet", weights)
+    first, second = pair(64, 64)
+    wanted = list(made.frames(first, second, [0.25, 0.5, 0.75]))
+    kind, looks = type(networks.build("ifrnet")), []
+    usual = kind.prepare
+    monkeypatch.setattr(kind, "prepare", lambda self, *given, **how: (looks.append(1), usual(self, *given, **how))[1])
+    monkeypatch.setattr(between, "LARGEST_RESULTS", first.nbytes)
+    assert all(map(torch.equal, made.frames(first, second, [0.25, 0.5, 0.75]), wanted))
+    assert len(looks) == 1
+
+
+def test_tiles_of_ifrnet_are_told_how_bright_the_whole_frame_is(weights: Path) -> None:
+    first, second = pair(64, 640)
+    for frame in (first, second):
+        frame[..., 320:] *= 0.2
+    (whole,) = network("ifrnet", weights).frames(first, second, [0.5])
+    made = network("ifrnet", weights)
+    made.engine.settings = replace(made.engine.settings, tile=320)
+    (tiled,) = made.frames(first, second, [0.5])
+    assert made.plan["tile"] == 320
+    assert decibels(255 * whole.numpy(), 255 * tiled.numpy()) > 50

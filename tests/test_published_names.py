@@ -153,6 +153,10 @@ def super_slomo(state: State) -> Mapping[str, object]:
     return {"Detail": "text", "epoch": 199, "loss": [[1.0]], **inside}
 
 
+def with_more(state: State) -> Mapping[str, object]:
+    return {**state, "initScaleNets_occlusion.0.0.weight": torch.zeros(1), "div_flow": torch.zeros(1)}
+
+
 def parts(state: State) -> Mapping[str, object]:
     made: dict[str, State] = {}
     for key, value in state.items():
@@ -191,6 +195,8 @@ PUBLISHED: tuple[tuple[str, Callable[[State], Mapping[str, object]]], ...] = (
     ("rife-4.25", parallel_with_teacher),
     ("rife-4.26", parallel),
     ("super-slomo", super_slomo),
+    ("ifrnet", parallel),
+    ("dain", with_more),
     ("deepremaster", parts),
 )
 

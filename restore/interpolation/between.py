@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -16,16 +17,8 @@ from restore.inference.device import name_of, wide_range_precision
 from restore.inference.engine import Engine
 from restore.inference.opening import opened
 from restore.inference.runner import SHARE_OF_MEMORY, NetworkSource
-from restore.inference.tiles import Tile, divide, largest_tile
 from restore.interpolation import optical_flow
-
-CONTEXT = 128
-"""Pixels around a tile that the network is given: further than this nothing should move from one frame to the next."""
-
-MULTIPLE = 64
-"""Windows are cut to a multiple of this, so that a network pads them little."""
-
-SMALLEST_TILE = 128
+from restore.interpolation.tiling import GRID, LEAST_CONTEXT, SMALLEST_TILE, context_for, soft_tiles
 
 LARGEST_RESULTS = 2**30
 """Bytes of the frames that are made of one pair before the first of them is handed on, at most."""
@@ -34,13 +27,17 @@ SHARE_OF_RESULTS = 0.1
 """How much of the memory that is free these frames may take."""
 
 VALUES_PER_PIXEL: Mapping[str, int] = {
-    "rife": 320,
-    "ifrnet": 480,
-    "super-slomo": 640,
-    "film": 2400,
-    "dain": 3200,
+    "rife": 300,
+    "ifrnet": 320,
+    "super-slomo": 500,
+    "film": 2100,
+    "dain": 3800,
 }
-"""Numbers held at once for each pixel of a frame while a network runs, by its architecture."""
+"""Numbers held at once for each pixel of a padded frame while a network runs, by its architecture: as measured, and
+rounded up. Motion that is looked for at a smaller size needs less."""
+
+MULTIPLES: Mapping[str, int] = {"rife": 128, "ifrnet": 16, "super-slomo": 32, "film": 64, "dain": 128}
+"""What both sides of a frame are padded to a multiple of, where motion is looked for at its full size."""
 
 MACS_PER_PIXEL: Mapping[str, float] = {
     "rife": 42e3,
@@ -97,6 +94,14 @@ class BuiltInBetween:
 
 
 @dataclass
+class _Known:
+    """What a network has found out about two whole frames; kept where ``more`` times between them are to come."""
+
+    state: Any = None
+    more: bool = False
+
+
+@dataclass
 class NetworkBetween:
     """Runs the network of ``source``, in tiles where a frame does not fit into memory.
 
@@ -113,19 +118,24 @@ class NetworkBetween:
         dtype = self._precision(bits)
         free = SHARE_OF_RESULTS * memory.available(self.engine.settings, torch.device("cpu"))
         together = max(1, int(min(LARGEST_RESULTS, free)) // max(1, first.nbytes))
+        known = _Known()
         for start in range(0, len(times), together):
-            yield from self._together(first, second, times[start : start + together], dtype)
+            known.more = start + together < len(times)
+            yield from self._together(first, second, times[start : start + together], dtype, known)
 
-    def _together(self, first: Tensor, second: Tensor, times: Sequence[float], dtype: torch.dtype) -> list[Tensor]:
+    def _together(
+        self, first: Tensor, second: Tensor, times: Sequence[float], dtype: torch.dtype, known: _Known
+    ) -> list[Tensor]:
         """The frames at ``times``; what they share is computed once for each tile."""
         height, width = first.shape[1:]
         self._tile = self._tile or self._largest(height, width)
         while True:
             try:
-                return self._in_tiles(first, second, times, self._tile, dtype)
+                return self._in_tiles(first, second, times, self._tile, dtype, known)
             except RuntimeError as error:
                 if not memory.is_out_of_memory(error):
                     raise
+                known.state = None
                 self._tile = min(self._tile, max(height, width)) // 2
                 if self._tile < SMALLEST_TILE:
                     raise ResourceError(
@@ -134,26 +144,40 @@ class NetworkBetween:
                     ) from error
 
     def _in_tiles(
-        self, first: Tensor, second: Tensor, times: Sequence[float], tile: int, dtype: torch.dtype
+        self, first: Tensor, second: Tensor, times: Sequence[float], tile: int, dtype: torch.dtype, known: _Known
     ) -> list[Tensor]:
         height, width = first.shape[1:]
+        whole = tile >= max(height, width)
+        context = LEAST_CONTEXT if whole else context_for(first, second)
+        # What more context takes of a window is missing for the tile.
         scale = self._scale(height, width)
-        rows, columns = (divide(0, side, side, tile, CONTEXT) for side in (height, width))
-        tiles = [Tile(row, column) for row in rows for column in columns]
-        results = [torch.empty_like(first) for _ in times]
+        grid = int(GRID / (scale or 1))
+        core = tile + grid if whole else max(SMALLEST_TILE, tile - 2 * (context - LEAST_CONTEXT))
+        tiles = soft_tiles(height, width, core, context, grid)
+        results = [torch.zeros_like(first) for _ in times]
         done = 0
         with opened(self.source, self.engine, dtype) as opened_network:
             network: Any = opened_network
+            named = {} if scale is None else {"scale": scale}
+            if hasattr(network, "of_whole"):
+                named |= network.of_whole(first[None].clamp(0, 1), second[None].clamp(0, 1))
             for part in tiles:
-                pair = [part.cut(frame)[None].clamp(0, 1).to(self.engine.device) for frame in (first, second)]
-                state = network.prepare(*pair) if scale is None else network.prepare(*pair, scale)
-                core = (slice(None), slice(part.row.start, part.row.stop), slice(part.column.start, part.column.stop))
+                state = known.state if whole else None
+                if state is None:
+                    pair = [part.tile.cut(frame)[None].clamp(0, 1) for frame in (first, second)]
+                    state = network.prepare(*(frame.to(self.engine.device) for frame in pair), **named)
                 for result, time in zip(results, times, strict=True):
                     made = network.at(state, time)[0].float().clamp_(0, 1).to("cpu")
-                    result[core] = part.core_of(made, 1)
+                    if whole:
+                        result.copy_(made)
+                    else:
+                        part.add(made, result)
                     done += 1
                     self.engine.progress.advance(done, len(tiles) * len(times), "tiles")
-        self.plan |= {"precision": name_of(dtype), "tile": tile if len(tiles) > 1 else "whole frame"}
+                known.state = state if whole and known.more else None
+        self.plan |= {"precision": name_of(dtype), "tile": "whole frame" if whole else tile}
+        if not whole:
+            self.plan["context"] = max(context, self.plan.get("context", 0))
         if scale is not None:
             self.plan["scale"] = scale
         return results
@@ -181,7 +205,9 @@ class NetworkBetween:
         wanted = self.engine.settings.tile
         free = SHARE_OF_MEMORY * memory.available(self.engine.settings, self.engine.device)
         pixels = int(free) // (VALUES_PER_PIXEL[self._architecture] * torch.float32.itemsize)
-        if wanted is None and height * width <= pixels:
+        multiple = int(MULTIPLES[self._architecture] / (self._scale(height, width) or 1))
+        if wanted is None and math.prod(side + -side % multiple for side in (height, width)) <= pixels:
             return max(height, width)
-        largest = max(SMALLEST_TILE, largest_tile(pixels, CONTEXT, MULTIPLE))
+        window = math.isqrt(pixels) // multiple * multiple
+        largest = max(SMALLEST_TILE, window - 2 * LEAST_CONTEXT)
         return largest if wanted is None else max(SMALLEST_TILE, min(wanted, largest))

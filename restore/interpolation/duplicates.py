@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from restore.frame import Frame
+from restore.inference.engine import Span
 
 BLOCK = 16
 """Side in pixels of the blocks that are compared: a mouth that moves is a change, and the noise of encoding is none."""
@@ -53,10 +54,11 @@ LUMA = (0.299, 0.587, 0.114)
 
 @dataclass
 class Found:
-    """How many of the frames that came were copies."""
+    """How many of the frames that came, and are shown within ``span``, were copies."""
 
     copies: int = 0
     frames: int = 0
+    span: Span = field(default_factory=Span)
 
 
 def without_copies(frames: Iterable[Frame], found: Found) -> Generator[Frame]:
@@ -68,13 +70,13 @@ def without_copies(frames: Iterable[Frame], found: Found) -> Generator[Frame]:
     last: Frame | None = None
     still = False
     for frame, is_copy in _judged(frames):
-        found.frames += 1
+        found.frames += found.span.holds(frame.pts)
         is_copy = is_copy and last is not None and frame.shot == last.shot
         if last is not None:
             held = frame.pts + frame.duration - last.pts
             still = is_copy and (still or held > LONGEST_HOLD)
             if is_copy and not still:
-                found.copies += 1
+                found.copies += found.span.holds(frame.pts)
                 last = replace(last, duration=held)
                 continue
             yield last

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from restore.frame import Frame
 
@@ -46,10 +47,11 @@ class Interval:
     end: Fraction
 
 
-def intervals(frames: Iterable[Frame], rate: Fraction) -> Iterator[Interval]:
+def intervals(frames: Iterable[Frame], rate: Fraction, begin: Fraction | None = None) -> Iterator[Interval]:
     """Lay a grid of ``rate`` moments a second over ``frames``, which come in the order of their times.
 
-    One frame is held back, no more. There is a moment for the very first frame, however short the clip is.
+    One frame is held back, no more. There is a moment for the very first frame, however short the clip is. Where the
+    frames are only a part of a clip, ``begin`` is when the first of all is shown, and the grid is that of the whole.
     """
     source = iter(frames)
     first = next(source, None)
@@ -57,8 +59,8 @@ def intervals(frames: Iterable[Frame], rate: Fraction) -> Iterator[Interval]:
         return
     step = 1 / rate
     tolerance = min(TICK, step / SNAP)
-    begin, gap = first.pts, step
-    index = 0
+    begin, gap = first.pts if begin is None else begin, step
+    index = max(0, ceil((first.pts - tolerance - begin) / step))
 
     def moments(first: Frame, end: Fraction) -> Iterator[Moment]:
         nonlocal index

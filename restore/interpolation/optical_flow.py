@@ -22,6 +22,10 @@ from restore.interpolation.splatting import LEAST_WEIGHT, filled, splat
 
 SMALLEST_SIDE = 16
 """Pixels; in anything smaller no motion is looked for."""
+SEARCHED_SIDE = 640
+"""The longer side in pixels of the frames in which the furthest motion is looked for."""
+MOVING_LESS = 99.0
+"""How many of a hundred pixels move less than what counts as the furthest motion: single ones are errors."""
 PATCH = 8
 PATCH_STEP = 3
 DESCENTS = 25
@@ -87,6 +91,22 @@ def motion(first: Tensor, second: Tensor) -> Tensor:
     if min(height, width) < SMALLEST_SIDE:
         return first.new_zeros(1, 2, height, width)
     return torch.from_numpy(_search(_grey(first), _grey(second))).permute(2, 0, 1)[None].to(first.device)
+
+
+def furthest(first: Tensor, second: Tensor) -> float:
+    """How many pixels the things that move furthest go from ``first (3, H, W)`` to ``second``, found in small."""
+    height, width = first.shape[-2:]
+    shrunk = min(1.0, SEARCHED_SIDE / max(height, width))
+    size = (round(width * shrunk), round(height * shrunk))
+    if min(size) < SMALLEST_SIDE:
+        return 0.0
+    here, there = (
+        np.asarray(cv2.resize(_grey(frame[None].float()), size, interpolation=cv2.INTER_AREA), np.uint8)
+        for frame in (first, second)
+    )
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = search.calc(here, there, np.zeros((*here.shape, 2), np.float32))
+    return float(np.percentile(np.linalg.norm(flow, axis=-1), MOVING_LESS)) / shrunk
 
 
 def _look_up(picture: Tensor, flow: Tensor, mode: str = "bilinear") -> Tensor:

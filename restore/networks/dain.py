@@ -7,6 +7,7 @@ https://github.com/baowenbo/DAIN. Its CUDA operations are in ``depth_projection`
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -202,3 +203,14 @@ class Dain(nn.Module):
 
 
 build = Dain
+
+PARTS = (
+    *("initScaleNets_filter", "initScaleNets_filter1", "initScaleNets_filter2"),
+    *("ctxNet", "rectifyNet", "flownets", "depthNet"),
+)
+
+
+def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The published program takes of a file what it knows, whatever else the training left in it; so does this."""
+    named = {key.removeprefix("module."): value for key, value in state.items()}
+    return {key: value for key, value in named.items() if key.partition(".")[0] in PARTS}

@@ -6,6 +6,7 @@ https://github.com/ltkong218/IFRNet, the network of the base size.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -123,15 +124,27 @@ class Ifrnet(nn.Module):
         self.decoder2 = Decoder(3 * quarter + FLOWS, 3 * quarter, FLOWS + half)
         self.decoder1 = Decoder(3 * half + FLOWS, 3 * half, FLOWS + MASK + 3)
 
-    def prepare(self, first: Tensor, second: Tensor, scale: float = 1.0, padding: Padding | None = None) -> Pair:
+    def of_whole(self, first: Tensor, second: Tensor) -> dict[str, Tensor]:
+        """What ``prepare`` must be told of two whole frames ``(N, 3, H, W)`` where it is given a part of them."""
+        return {"mean": torch.cat((first, second), dim=2).mean(dim=(1, 2, 3), keepdim=True)}
+
+    def prepare(
+        self,
+        first: Tensor,
+        second: Tensor,
+        scale: float = 1.0,
+        padding: Padding | None = None,
+        mean: Tensor | None = None,
+    ) -> Pair:
         """What all times between two frames share.
 
         ``scale`` is the size at which motion is looked for, as a share of that of the frame: 0.5 or less finds the long
         ways that things go in large frames, and costs less. The frames are continued on the right and below to a
-        multiple of ``16 / scale`` unless ``padding`` says otherwise.
+        multiple of ``16 / scale`` unless ``padding`` says otherwise. ``mean (N, 1, 1, 1)`` is what is taken off them,
+        their own mean if it is not given.
         """
         padding = padding or to_multiple(first, int(16 / scale), replicate=True)
-        mean = torch.cat((first, second), dim=2).mean(dim=(1, 2, 3), keepdim=True)
+        mean = self.of_whole(first, second)["mean"] if mean is None else mean.to(first.device)
         first, second = padding.pad(first) - mean, padding.pad(second) - mean
         features = [self.encoder(_resized(frame, scale)) for frame in (first, second)]
         return Pair(first, second, mean, features[0], features[1], scale, padding)
@@ -172,3 +185,8 @@ class Ifrnet(nn.Module):
 
 
 build = Ifrnet
+
+
+def convert(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Some copies of the published file name its weights as those of a ``module``."""
+    return {key.removeprefix("module."): value for key, value in state.items()}
