@@ -178,10 +178,18 @@ def test_a_sink_can_be_stopped_while_it_finishes_and_not_when_it_has_finished() 
 
 def test_threads_beside_a_network_leave_it_the_number_of_threads_it_had() -> None:
     counts: list[int] = []
+    started = threading.Event()
     usual = torch.get_num_threads()
     torch.set_num_threads(3)
+
+    def count_once_started() -> None:
+        started.wait(10)
+        counts.append(torch.get_num_threads())
+
     try:
-        start_beside(lambda: counts.append(torch.get_num_threads()), "beside").join()
+        thread = start_beside(count_once_started, "beside")
+        started.set()
+        thread.join()
         with ThreadPoolExecutor(1) as later:
             counts.append(later.submit(torch.get_num_threads).result())
         assert (counts, torch.get_num_threads()) == ([1, 3], 3)

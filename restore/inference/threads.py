@@ -19,6 +19,7 @@ def start_beside(work: Callable[[], None], name: str) -> threading.Thread:
     ready = threading.Event()
 
     def run() -> None:
+        torch.get_num_threads()  # a thread that never asked takes the number over later, and forgets its own
         torch.set_num_threads(1)
         ready.set()
         work()
