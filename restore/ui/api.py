@@ -32,11 +32,12 @@ from restore.media.clips.reader import Deinterlace
 from restore.media.images import probe_image
 from restore.progress import FRAMES, Progress
 from restore.settings import Settings
-from restore.stages import Colorize, Faces, Interpolate, Stage, Upscale, parse_steps
+from restore.stages import Colorize, Faces, Interpolate, Stage, Upscale
 from restore.stages.interpolate import Duplicates, Sound
 from restore.ui.colour_source import look
 from restore.ui.errors import to_api_error
 from restore.ui.gate import cancellable
+from restore.ui.http_steps import steps_over_http
 from restore.ui.upload_kind import NO_CLIPS, probe_upload
 from restore.ui.uploads import clip_result_name, result_name, uploaded
 
@@ -117,7 +118,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                 name = result_name(source, probe_image(source, settings).format, format)
                 return store.begin(partial(_restore, source, name, chain, settings, executor), title=name)
 
-            async with aclosing(_answers(begin)) as answers:
+            async with aclosing(answers_of(begin)) as answers:
                 async for answer in answers:
                     yield answer
         except Exception as error:
@@ -195,7 +196,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                     video, chain, ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
                 )
 
-            async with aclosing(_answers(begin)) as answers:
+            async with aclosing(answers_of(begin)) as answers:
                 async for answer in answers:
                     yield answer
         except Exception as error:
@@ -266,7 +267,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                     video, (stage,), ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
                 )
 
-            async with aclosing(_answers(begin)) as answers:
+            async with aclosing(answers_of(begin)) as answers:
                 async for answer in answers:
                     yield answer
         except Exception as error:
@@ -308,7 +309,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                 check_colourless(source, recolour)
                 return store.begin(partial(_restore, source, name, (stage,), settings, executor), title=name)
 
-            async with aclosing(_answers(begin)) as answers:
+            async with aclosing(answers_of(begin)) as answers:
                 async for answer in answers:
                     yield answer
         except Exception as error:
@@ -368,7 +369,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                     check_colourless(uploaded(video, "clip"), recolour)
                 return begin_clip(video, (stage,), part)
 
-            async with aclosing(_answers(begin)) as answers:
+            async with aclosing(answers_of(begin)) as answers:
                 async for answer in answers:
                     yield answer
         except Exception as error:
@@ -388,7 +389,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         source = uploaded(video, "clip")
         name = clip_result_name(source, options.encoding)
         plan_clip(probe_clip(source, settings), source, store.root / name, chain, options, settings)
-        return store.begin(partial(_restore_clip, source, name, chain, options, settings), title=name)
+        return store.begin(partial(restore_clip, source, name, chain, options, settings), title=name)
 
     def probe(file: FileData) -> dict[str, Any]:
         """Tell what a clip or a picture is, without decoding more than its beginning.
@@ -428,7 +429,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             {"job", "state", "ahead", "seconds", "progress", "error"}; ahead counts the jobs that come before this one
         """
         try:
-            return _state(store.find(id))
+            return state_of(store.find(id))
         except Exception as error:
             raise to_api_error(error) from None
 
@@ -463,19 +464,22 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             found = store.find(id)
             if not found.ended:
                 found.stop()
-            return _state(found)
+            return state_of(found)
         except Exception as error:
             raise to_api_error(error) from None
 
     for work in (restore_image, upscale_video, interpolate_video, colorize_image, colorize_video):
-        _give_result_type(work, Result)
+        give_result_type(work, Result)
         api(work, concurrency_id="engine", concurrency_limit=concurrency_limit)
     api(probe, concurrency_limit=PROBES_AT_ONCE)
     for light in (models, job, job_result, stop_job):
         api(light, concurrency_limit=None)
+    # The same under the names that go with /begin_video.
+    api(job, api_name="job_status", concurrency_limit=None)
+    api(stop_job, api_name="cancel_job", concurrency_limit=None)
 
 
-async def _answers(begin: Callable[[], Job]) -> AsyncGenerator[tuple[FileData | None, dict[str, Any]]]:
+async def answers_of(begin: Callable[[], Job]) -> AsyncGenerator[tuple[FileData | None, dict[str, Any]]]:
     """The id of the job that ``begin`` begins, in a thread, and its result when it has ended."""
     job = await asyncio.to_thread(begin)
     with cancellable(job.stop):
@@ -491,7 +495,7 @@ async def _answers(begin: Callable[[], Job]) -> AsyncGenerator[tuple[FileData | 
     yield _result(job)
 
 
-def _give_result_type(function: Callable[..., Any], result: Any) -> None:
+def give_result_type(function: Callable[..., Any], result: Any) -> None:
     """Tell Gradio what comes in the end out of a function that also yields before: it looks at the signature."""
     signature = inspect.signature(function).replace(return_annotation=result)
     function.__signature__ = signature  # type: ignore[attr-defined]  # which inspect.signature prefers
@@ -514,7 +518,7 @@ def _chain(
     mixed += [names[name] for name, value in face.items() if value != usual_face[name]]
     if mixed:
         raise SettingsError(f"Give either steps or {', '.join(mixed)}: in a chain, every step has settings of its own.")
-    return parse_steps(steps)  # type: ignore[arg-type]  # anything may come; it says itself what is wrong
+    return steps_over_http(steps)
 
 
 def _restore(
@@ -533,7 +537,7 @@ def _restore(
     return {"file": name, "report": report.to_dict()}
 
 
-def _restore_clip(
+def restore_clip(
     source: Path,
     name: str,
     chain: tuple[Stage, ...],
@@ -585,7 +589,7 @@ def _result(job: Job) -> Result:
     return file, {**result["report"], "job": job.id}
 
 
-def _state(job: Job) -> dict[str, Any]:
+def state_of(job: Job) -> dict[str, Any]:
     """A job as JSON."""
     snapshot = job.snapshot()
     return {

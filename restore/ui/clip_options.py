@@ -76,6 +76,12 @@ class ClipComponents:
         """The events in which a visitor chooses what the result can hold."""
         return [self._codec.input, self._container.input]
 
+    @property
+    def chosen(self) -> list[Any]:
+        """The events in which a visitor chooses anything here, in the end: not each letter or step on the way."""
+        whole = [self._codec.input, self._container.input, self._deinterlace.input, self._square.input]
+        return [*whole, self._crf.release, self._start.blur, self._end.blur]
+
     def read(
         self, codec: Any, crf: Any, container: Any, deinterlace: Any, square: Any, start: Any, end: Any
     ) -> ClipOptions:

@@ -11,8 +11,9 @@ from gradio.components import Component
 
 from restore.clip_plan import ClipPlan
 from restore.errors import RestoreError
-from restore.jobs import Function, Job, JobStore
-from restore.ui.attach import QUIET, JobPanel, Update, attach
+from restore.jobs import Function, JobStore
+from restore.ui.attach import QUIET, attach
+from restore.ui.clip_results import ClipPanel
 from restore.ui.clip_work import ClipWork, plan_work, restore_upload
 from restore.ui.image_tab import PREVIEWS_AT_ONCE
 from restore.ui.texts import label
@@ -43,7 +44,7 @@ class ClipRun:
         self,
         page: gr.Blocks,
         store: JobStore,
-        panel: JobPanel,
+        panel: ClipPanel,
         read: Read,
         inputs: Sequence[Component],
         *,
@@ -52,14 +53,11 @@ class ClipRun:
         parameter: str,
         forgets: Sequence[str],
         concurrency_limit: int,
-        restore: Callable[..., Mapping[str, Any]] = restore_upload,
-        live: Callable[[Job], Update] | None = None,
     ) -> Component:
         """Let the work that ``read`` makes of ``inputs`` be done, and ``panel`` show it; the first input is the upload.
 
         ``words`` says, as HTML, what is foreseen by a plan; the events ``changes`` are when that may have changed.
-        ``parameter``, ``forgets`` and ``live`` are as for ``attach``, and so is what is returned. ``restore`` does the
-        work, as ``restore_upload`` does.
+        ``parameter`` and ``forgets`` are as for ``attach``, and so is what is returned.
         """
         inputs = list(inputs)
 
@@ -74,7 +72,7 @@ class ClipRun:
             """Refuse at once what can be refused, not after a wait for others."""
             work = read(*values)
             plan_work(work, store.root)
-            return partial(restore, work), work.name
+            return partial(restore_upload, work), work.name
 
         gr.on(
             list(changes),
@@ -97,5 +95,4 @@ class ClipRun:
             concurrency_limit=concurrency_limit,
             forgets=forgets,
             remembered=True,
-            live=live,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,13 +14,12 @@ from gradio.components import Component
 from restore.clip_plan import ClipPlan
 from restore.errors import RestoreError, SettingsError
 from restore.executors import Executor
-from restore.jobs import JobStore
+from restore.jobs import Function, JobStore
 from restore.media.clips.facts import ClipInfo
 from restore.recipes import decode
 from restore.settings import Settings
-from restore.ui.attach import QUIET, Update
+from restore.ui.attach import QUIET, Update, attach
 from restore.ui.clip_options import ClipComponents
-from restore.ui.clip_run import ClipRun
 from restore.ui.clip_upload import ClipUpload
 from restore.ui.clip_work import ClipWork, plan_work
 from restore.ui.cut_panel import CutPanel
@@ -28,7 +28,7 @@ from restore.ui.film_chain import chain_editor, chosen_steps, editor_value, load
 from restore.ui.film_link import chain_link, link_to
 from restore.ui.film_moment import MomentPanel
 from restore.ui.film_panel import FilmPanel, restore_film
-from restore.ui.film_summary import foreseen
+from restore.ui.film_summary import FilmSummary
 from restore.ui.frame_panel import FramePanel
 from restore.ui.texts import both, label
 from restore.ui.uploads import clip_result_name, given_upload
@@ -52,7 +52,19 @@ def build_film_tab(
             upload = ClipUpload(settings, PREFIX)
             chain = chain_editor(f"{PREFIX}chain")
             link = chain_link(f"{PREFIX}link")
-            run = ClipRun(PREFIX)
+            summary = FilmSummary(PREFIX)
+            with gr.Row():
+                run = gr.Button(
+                    label("run"),
+                    variant="primary",
+                    scale=2,
+                    min_width=120,
+                    elem_id=f"{PREFIX}run",
+                    elem_classes="restore-once",
+                )
+                stop = gr.Button(
+                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{PREFIX}stop"
+                )
             with gr.Accordion(label("advanced"), open=False, elem_id=f"{PREFIX}advanced"):
                 clip = ClipComponents(PREFIX)
             cuts = CutPanel(PREFIX)
@@ -83,6 +95,12 @@ def build_film_tab(
         part = replace(work.options, start=time, end=time + FRAME_SECONDS)
         return plan_work(replace(work, stages=stages, options=part), store.root), settings
 
+    def begin(*values: Any) -> tuple[Function, str]:
+        """Refuse at once what can be refused, not after a wait for others."""
+        work = read(*values)
+        plan_work(work, store.root)
+        return partial(restore_film, work), work.name
+
     def load(value: object) -> Any:
         try:
             return editor_value(loaded_steps(value))
@@ -99,18 +117,19 @@ def build_film_tab(
 
     upload.connect(show_clip, [*frame.of_clip, *moment.of_clip, *cuts.of_clip], lambda name: {}, [])
     clip.connect()
-    identity = run.connect(
+    summary.connect(store, read, asked, [upload.file.change, chain.input, chain.change, *clip.chosen])
+    identity = attach(
         page,
         store,
         panel,
-        read,
+        run,
+        stop,
+        begin,
         asked,
-        words=foreseen,
-        changes=[upload.file.change, chain.input, chain.change, *clip.encoding_chosen],
         parameter="film",
         forgets=["film-pair", CHAIN],
         concurrency_limit=concurrency_limit,
-        restore=restore_film,
+        remembered=True,
         live=panel.live,
     )
     chain.upload(load, chain, chain, preprocess=False, concurrency_limit=None, **QUIET)

@@ -13,7 +13,18 @@ from restore.executors import choose_executor, on_zero_gpu
 from restore.inventory import device_facts, model_facts
 from restore.jobs import JobStore
 from restore.settings import HOUR, Settings, load_settings
-from restore.ui import api, colour_tab, film_tab, interpolation_tab, language, markup, own_jobs, theme, video_tab
+from restore.ui import (
+    api,
+    colour_tab,
+    film_api,
+    film_tab,
+    interpolation_tab,
+    language,
+    markup,
+    own_jobs,
+    theme,
+    video_tab,
+)
 from restore.ui.attach import QUIET
 from restore.ui.gate import APP_OPTIONS
 from restore.ui.image_tab import build_image_tab
@@ -60,6 +71,7 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
     with page:
         # First, because of two events of one name Gradio gives it to the earlier one.
         api.register(store, executor, settings, watchers)
+        film_api.register(store, executor, settings, watchers)
         language.language_switch()
         gr.HTML(f"<h1>{TITLE}</h1><p>{both('introduction')}</p>", elem_id="introduction")
         with gr.Tabs() as tabs:
