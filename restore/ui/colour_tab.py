@@ -85,10 +85,10 @@ def build_colour_tab(
                     clip = ClipComponents(PREFIX)
             with gr.Column(visible=takes_clips) as shots:
                 cuts = CutPanel(PREFIX)
-                references = ReferencePanel(PREFIX, settings)
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
             panel = ColourPanel(settings, PREFIX, "coloured", "coloured-pair", takes_clips=takes_clips)
     with gr.Column(visible=takes_clips) as below:
+        references = ReferencePanel(PREFIX, settings)
         frame = FramePanel(PREFIX)
     asked: list[Component] = [
         upload.file,
