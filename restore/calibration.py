@@ -13,7 +13,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -109,9 +109,8 @@ class StageCost:
             return first.seconds * max(1.0, megapixels / first.megapixels)
         if megapixels <= first.megapixels:
             return first.seconds
-        for low, high in pairwise(points):
-            if megapixels <= high.megapixels:
-                break
+        pairs = list(pairwise(points))
+        low, high = next((pair for pair in pairs if megapixels <= pair[1].megapixels), pairs[-1])
         slope = (high.seconds - low.seconds) / (high.megapixels - low.megapixels)
         if megapixels > high.megapixels:
             slope = max(0.0, slope)
@@ -238,7 +237,7 @@ class _Bench:
 
     def __init__(self, opened: OpenStage, rate: Fraction, deep: bool, engine: Engine) -> None:
         self.opened, self.rate, self.deep, self.engine = opened, rate, deep, engine
-        self.levels = LEVELS
+        self.levels: Sequence[tuple[int, int]] = LEVELS
         if isinstance(opened.settings, Faces) and opened.settings.aligned:
             self.levels = ((SIDE, SIDE),)
         self.share = 1.0
