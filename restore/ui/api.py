@@ -39,6 +39,7 @@ from restore.ui.errors import to_api_error
 from restore.ui.gate import cancellable
 from restore.ui.http_steps import steps_over_http
 from restore.ui.upload_kind import NO_CLIPS, probe_upload
+from restore.ui.uploaded_references import uploaded_references
 from restore.ui.uploads import clip_result_name, result_name, uploaded
 
 POLL_SECONDS = 0.2
@@ -281,6 +282,8 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         keep_luma: bool = True,
         recolour: bool = False,
         format: Format = "same",
+        references: list[FileData] | None = None,
+        mindim: int = 320,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Colour one black-and-white picture, sepia and other tints included. The answer is the file and a report.
 
@@ -295,6 +298,8 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             keep_luma: whether light and shade stay exactly; else the result is that of the published program
             recolour: whether colours that are there already may be replaced by invented ones
             format: what the result is saved as; "same" keeps the format of the picture, or takes PNG for HEIC and GIF
+            references: uploaded pictures with the colours that are wanted
+            mindim: the shorter side in pixels, from 64 to 1080, at which "deepremaster" sees the picture
 
         Returns:
             The picture in full quality.
@@ -303,7 +308,14 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         try:
 
             def begin() -> Job:
-                stage = Colorize(model, render_factor, saturation=saturation, keep_luma=keep_luma)
+                stage = Colorize(
+                    model,
+                    render_factor,
+                    uploaded_references(references),
+                    saturation,
+                    keep_luma=keep_luma,
+                    mindim=mindim,
+                )
                 source = uploaded(image)
                 name = result_name(source, probe_image(source, settings).format, format)
                 check_colourless(source, recolour)
@@ -331,6 +343,11 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         square_pixels: bool = True,
         start: float | str | None = None,
         end: float | str | None = None,
+        references: list[FileData] | None = None,
+        reference_shots: list[int | None] | None = None,
+        reference_times: list[float | str | None] | None = None,
+        steadiness: float = 0.5,
+        mindim: int = 320,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Colour one black-and-white clip, with its sound, subtitles and times. The answer is the file and a report.
 
@@ -353,6 +370,11 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             square_pixels: whether a clip with narrow or wide pixels becomes as it is shown
             start: where to begin, in seconds from the beginning, or as "1:02:03.5"; null for the beginning
             end: where to end, likewise; null for the end
+            references: uploaded pictures with the colours that are wanted
+            reference_shots: for each of these the shot that it is for, counted from 0; null for every other shot
+            reference_times: the same as a time in that shot, in seconds from the beginning or as "1:02.5"
+            steadiness: from 0 (colours as the model gives them) to 1 (held still within a shot)
+            mindim: the shorter side in pixels, from 64 to 1080, at which "deepremaster" sees the frames
 
         Returns:
             The clip.
@@ -361,7 +383,15 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         try:
 
             def begin() -> Job:
-                stage = Colorize(model, render_factor, saturation=saturation, keep_luma=keep_luma)
+                stage = Colorize(
+                    model,
+                    render_factor,
+                    uploaded_references(references, reference_shots, reference_times),
+                    saturation,
+                    steadiness,
+                    keep_luma,
+                    mindim,
+                )
                 encoding = Encoding(codec, crf, container=container)
                 shots = "auto" if cuts is None else cuts
                 part = ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)

@@ -22,6 +22,7 @@ from restore.jobs import Job
 from restore.media.atomic import replacing
 from restore.settings import Settings
 from restore.ui.preview import fit, load, write_picture
+from restore.ui.uploaded_references import ServedReference
 
 CHOICES = "references.json"
 
@@ -34,14 +35,6 @@ AROUND = (128, 128, 128)
 _LOCK = threading.Lock()
 
 Use = Literal["coloured", "own"]
-
-
-@dataclass(frozen=True)
-class ServedReference(Reference):
-    """A reference that lies on the server: nobody is told where."""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**super().to_dict(), "path": Path(self.path).name}
 
 
 @dataclass(frozen=True)
