@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,12 @@ def load_recipe(path: str | Path) -> tuple[Stage, ...]:
     return parse_recipe(data, str(path))
 
 
-def parse_recipe(data: bytes | str, where: str) -> tuple[Stage, ...]:
+def parse_recipe(
+    data: bytes | str, where: str, check: Callable[[object], None] = lambda steps: None
+) -> tuple[Stage, ...]:
     """The chain in JSON text, a recipe or a list of steps; ``where`` is what the messages call it.
+
+    ``check`` gets the steps before anything is made of them, and may raise ``SettingsError`` as well.
 
     Raises ``SettingsError``.
     """
@@ -55,6 +59,7 @@ def parse_recipe(data: bytes | str, where: str) -> tuple[Stage, ...]:
             f'{where} is no recipe: it begins like {{"version": 1, "steps": [{{"stage": "upscale"}}]}}.'
         )
     try:
+        check(value.get("steps") if isinstance(value, Mapping) else value)
         return parse_steps(value)
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error

@@ -11,7 +11,7 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
@@ -66,9 +66,7 @@ def decode(text: str) -> tuple[Stage, ...]:
         raise SettingsError(_WRONG) from error
     if not unpacker.eof or unpacker.unused_data:
         raise SettingsError(_WRONG)
-    stages = parse_recipe(data, "The recipe of the link")
-    refuse_paths(stages)
-    return stages
+    return parse_recipe(data, "The recipe of the link", refuse_named_files)
 
 
 def refuse_paths(stages: Iterable[Stage]) -> None:
@@ -77,6 +75,14 @@ def refuse_paths(stages: Iterable[Stage]) -> None:
         for name in PATHS:
             if getattr(stage, name, None):
                 raise SettingsError(f"{name} of {stage.stage} names files of one machine: leave it out here.")
+
+
+def refuse_named_files(steps: object) -> None:
+    """``refuse_paths`` for steps of which nothing has been made yet: to understand a path is to look at the disk."""
+    for step in steps if isinstance(steps, Sequence) and not isinstance(steps, str) else ():
+        for name in PATHS:
+            if isinstance(step, Mapping) and step.get(name):
+                raise SettingsError(f"{name} names files of one machine: leave it out here.")
 
 
 def _short(stage: Stage) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from restore.errors import SettingsError
 from restore.paddlegan_names import steps_from_process_order
 from restore.recipes import named_recipe
-from restore.recipes.links import PATHS
+from restore.recipes.links import refuse_named_files
 from restore.stages import Stage, parse_steps
 
 PATH_OPTIONS = ("reference_dir",)
@@ -35,18 +35,10 @@ def steps_over_http(steps: object, options: Mapping[str, Any] | None = None) -> 
     if named:
         return _in_process_order(steps, options or {})  # type: ignore[arg-type]  # a list, as was just found
     given = steps.get("steps") if isinstance(steps, Mapping) else steps
-    refuse_paths(given)
+    refuse_named_files(given)
     if isinstance(steps, Mapping):
         steps = {name: value for name, value in steps.items() if name not in ("title", "description")}
     return parse_steps(steps)  # type: ignore[arg-type]  # anything may come; it says itself what is wrong
-
-
-def refuse_paths(steps: object) -> None:
-    """Raise ``SettingsError`` where one of ``steps``, which nobody has looked at yet, names files."""
-    for step in steps if isinstance(steps, Sequence) and not isinstance(steps, str) else ():
-        for name in PATHS:
-            if isinstance(step, Mapping) and step.get(name):
-                raise SettingsError(f"{name} names files, which nobody can name from outside: leave it out.")
 
 
 def _in_process_order(names: Sequence[str], options: Mapping[str, Any]) -> tuple[Stage, ...]:
