@@ -255,6 +255,7 @@ function add(stage) {
 }
 
 function take(value) {
+  told.textContent = "";
   steps = (Array.isArray(value?.steps) ? value.steps : []).map(keyed);
   paint();
 }
@@ -267,6 +268,7 @@ function paintWords() {
     const recipe = recipes[each.dataset.recipe];
     each.textContent = say(recipe ? recipe.title : words.choose_recipe);
   }
+  element.querySelector(".restore-chain-about").textContent = say(recipes[chooser.value]?.about);
 }
 
 const chooser = element.querySelector("[data-recipes]");
@@ -277,6 +279,7 @@ chooser.append(
 for (const option of chooser.options) option.dataset.recipe = option.value;
 chooser.addEventListener("change", () => {
   const recipe = recipes[chooser.value];
+  paintWords();
   if (!recipe) return;
   take({ steps: recipe.steps.map((step) => ({ on: true, step })) });
   told.textContent = fill(words.taken, { places: steps.length });

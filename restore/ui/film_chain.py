@@ -15,6 +15,8 @@ import gradio as gr
 
 from restore.errors import SettingsError
 from restore.recipes import named_recipes
+from restore.recipes.files import parse_recipe
+from restore.recipes.links import refuse_named_files
 from restore.stages import RECIPE_VERSION, Stage
 from restore.ui.film_fields import forms
 from restore.ui.http_steps import steps_over_http
@@ -31,6 +33,7 @@ TEMPLATE = f"""
   <h3 id="NAME-title">{both("film_chain")}</h3>
   <label class="restore-chain-recipes">
     <span>{both("film_recipe")}</span><select data-recipes></select>
+    <small class="restore-chain-about"></small>
   </label>
   <ol class="restore-chain-list"></ol>
   <p class="restore-note restore-chain-empty" hidden>{both("film_empty")}</p>
@@ -110,11 +113,7 @@ def loaded_steps(value: object) -> tuple[Stage, ...]:
     words = value.get("file") if isinstance(value, Mapping) else None
     if not isinstance(words, str):
         raise SettingsError("No file was chosen: choose a recipe.")
-    try:
-        recipe = json.loads(words)
-    except (ValueError, RecursionError) as error:
-        raise SettingsError("This file is no recipe, because it is no JSON: choose one that was saved here.") from error
-    return steps_over_http(recipe)
+    return parse_recipe(words, "The file", refuse_named_files)
 
 
 def _told(stage: Stage) -> dict[str, Any]:
