@@ -110,20 +110,22 @@ class FaceFlow:
         tracker = Tracker(reach if self.options.smoothing > 0 else 0, self.options.smoothing)
         queue: deque[_Waiting] = deque()
         unseen: list[_Waiting] = []
+        looked_at = 0
         for frame in chain([first], source):
             fresh = not frame.repeat or (not queue and self._last is None)
-            queue.append(_Waiting(frame, self.counts.frames if fresh else None))
+            queue.append(_Waiting(frame, looked_at if fresh else None))
             if fresh:
-                self.counts.frames += 1
+                looked_at += 1
+                self.counts.frames += self.engine.span.holds(frame.pts)
                 unseen.append(queue[-1])
             del frame
             if len(unseen) == at_once:
                 self._see(unseen, tracker)
                 unseen = []
-                yield from self._finished(queue, tracker, self.counts.frames - tracker.reach)
+                yield from self._finished(queue, tracker, looked_at - tracker.reach)
         self._see(unseen, tracker)
         unseen = []
-        yield from self._finished(queue, tracker, self.counts.frames)
+        yield from self._finished(queue, tracker, looked_at)
 
     def _see(self, unseen: Sequence[_Waiting], tracker: Tracker) -> None:
         """Find the faces of these frames and tell the tracker."""
@@ -132,13 +134,14 @@ class FaceFlow:
             for group in _of_one_size([waiting.frame for waiting in unseen]):
                 batch = torch.stack([plain_pixels(frame).clamp(0, 1) for frame in group])
                 for frame, faces in zip(group, detector.detect(batch), strict=True):
-                    tracker.see([face.landmarks for face in self._wanted(faces)], frame.shot)
+                    tracker.see([face.landmarks for face in self._wanted(faces, frame)], frame.shot)
                 self.engine.progress.check()
 
-    def _wanted(self, faces: Sequence[Face]) -> list[Face]:
+    def _wanted(self, faces: Sequence[Face], frame: Frame) -> list[Face]:
         large = [face for face in faces if shorter_side(face) >= self.options.min_size]
-        self.counts.found += len(faces)
-        self.counts.too_small += len(faces) - len(large)
+        if self.engine.span.holds(frame.pts):
+            self.counts.found += len(faces)
+            self.counts.too_small += len(faces) - len(large)
         return large
 
     def _finished(self, queue: deque[_Waiting], tracker: Tracker, until: int) -> Generator[Frame]:
@@ -203,9 +206,10 @@ class FaceFlow:
                 canvas = canvases[id(cut.waiting)] = frame.pixels.clone(memory_format=torch.contiguous_format)
             mask = soften(masks[index]) * (self.options.strength * cut.place.weight)
             paste(canvas, face, mask, cut.matrix, (plain_pixels(frame).shape[1], plain_pixels(frame).shape[2]))
-            self.counts.restored += 1
-            self.counts.people.add(cut.place.face)
-            self.counts.enlarged |= frame.before is not None
+            if self.engine.span.holds(frame.pts):
+                self.counts.restored += 1
+                self.counts.people.add(cut.place.face)
+                self.counts.enlarged |= frame.before is not None
             if self.keep_crops is not None:
                 assert cut.waiting.number is not None
                 self.keep_crops(cut.waiting.number, numbers[cut.waiting.number], crops[index], face)

@@ -64,9 +64,29 @@ class OpenStage(Protocol):
     @property
     def precision(self) -> str: ...
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What was counted of the frames that ran through, for ``notes`` and ``plan``; empty where nothing is."""
+        ...
+
+    def recount(self, counts: Mapping[str, int], engine: Engine) -> None:
+        """Let ``notes`` speak of ``counts``, which are sums over several runs on ``engine``, instead of the last."""
+        ...
+
     def run(self, frames: Iterable[Frame], engine: Engine) -> Generator[Frame]:
         """Turn frames into frames on the device of ``engine``, with no network connection."""
         ...
+
+
+class CountsNothing:
+    """What open stages inherit whose notes say nothing of the frames that ran through."""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {}
+
+    def recount(self, counts: Mapping[str, int], engine: Engine) -> None:
+        """There is nothing to say of them."""
 
 
 class Stage(Protocol):

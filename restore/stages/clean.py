@@ -17,7 +17,7 @@ from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.models import AUTO, Model, offered_for, open_model, why_missing
 from restore.report import ModelUse
-from restore.stages.base import NO_CONTEXT, Context, FrameByFrame, Work
+from restore.stages.base import NO_CONTEXT, Context, CountsNothing, FrameByFrame, Work
 from restore.stages.numbers import number
 from restore.stages.shots import each_of_shots
 
@@ -89,7 +89,7 @@ class Clean(FrameByFrame):
         return OpenClean(self, engine)
 
 
-class OpenClean:
+class OpenClean(CountsNothing):
     """``Clean`` with its model on this machine, or with a reason why it does nothing."""
 
     def __init__(self, settings: Clean, engine: Engine) -> None:

@@ -20,7 +20,7 @@ from restore.inference.engine import Engine
 from restore.inference.opening import opened
 from restore.models import AUTO, choose, offered_for, open_model
 from restore.report import ModelUse
-from restore.stages.base import FrameByFrame, Work, each_once
+from restore.stages.base import CountsNothing, FrameByFrame, Work, each_once
 from restore.stages.numbers import number
 
 BUILT_IN = "built-in-colour"
@@ -103,7 +103,7 @@ class Colorize(FrameByFrame):
         return OpenColorize(self, engine)
 
 
-class OpenColorize:
+class OpenColorize(CountsNothing):
     """``Colorize`` with its model chosen and on this machine."""
 
     def __init__(self, settings: Colorize, engine: Engine) -> None:

@@ -44,6 +44,9 @@ MACS_OF_DETECTION = 2.5e11
 
 LARGEST_MIN_SIZE = 4096
 
+COUNTED = ("frames", "found", "too_small", "restored")
+"""What is counted of the faces of a clip, by the names that it has in the report."""
+
 STEADIED = 8
 """Frames after which next to nothing is left, in a face that is held still, of how it began."""
 
@@ -162,6 +165,18 @@ class OpenFaces:
     @property
     def precision(self) -> str:
         return str(self.plan.get("precision", "float32"))
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        if (counts := self._counts) is None:
+            return {}
+        people, enlarged = len(counts.people), int(counts.enlarged)
+        return {name: getattr(counts, name) for name in COUNTED} | {"people": people, "enlarged": enlarged}
+
+    def recount(self, counts: Mapping[str, int], engine: Engine) -> None:
+        if counts:
+            people, enlarged = set(range(counts["people"])), counts["enlarged"] > 0
+            self._counts = Counts(**{name: counts[name] for name in COUNTED}, people=people, enlarged=enlarged)
 
     @property
     def notes(self) -> tuple[str, ...]:

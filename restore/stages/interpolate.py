@@ -13,7 +13,7 @@ import torch
 from restore import catalog
 from restore.errors import LimitError, SettingsError
 from restore.frame import Frame
-from restore.inference.engine import Engine
+from restore.inference.engine import Engine, Span
 from restore.interpolation import duplicates as copies
 from restore.interpolation.between import MACS_PER_PIXEL, Between, BuiltInBetween, NetworkBetween
 from restore.interpolation.grid import Interval, Moment, intervals
@@ -190,6 +190,7 @@ class OpenInterpolate:
         self._model: Model | None = None
         self._counts = Counts()
         self._found = copies.Found()
+        self._span = Span()
         self._rates: tuple[Fraction, Fraction] | None = None
         name = settings.model
         if name == AUTO:
@@ -205,6 +206,20 @@ class OpenInterpolate:
     @property
     def precision(self) -> str:
         return str(self.plan.get("precision", "float32"))
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {**asdict(self._counts), "copies": self._found.copies, "frames": self._found.frames}
+
+    def recount(self, counts: Mapping[str, int], engine: Engine) -> None:
+        assert engine.rate is not None
+        self._counts = Counts(counts["kept"], counts["made"], counts["repeated"])
+        self._found = copies.Found(counts["copies"], counts["frames"])
+        self._rates = engine.rate, self._grid(engine.rate)
+
+    def _grid(self, rate: Fraction) -> Fraction:
+        """How many frames are shown of a second of a source of ``rate``: in slow motion that second takes longer."""
+        return self.settings.output_rate(rate) * self.settings.stretch
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -235,17 +250,16 @@ class OpenInterpolate:
         rate = engine.rate
         if rate is None:
             raise SettingsError("Frames are made between the frames of a clip; this is a picture: leave that step out.")
-        target = settings.output_rate(rate)
-        # In slow motion as many frames a second of the source are needed as are shown in the time that it takes.
-        grid = target * settings.stretch
+        grid = self._grid(rate)
         self._rates = rate, grid
-        self._counts, self._found = Counts(), copies.Found()
+        self._span = engine.span.times(1 / settings.stretch)
+        self._counts, self._found = Counts(), copies.Found(span=self._span)
         if settings.resamples:
             frames = copies.evenly(copies.without_copies(frames, self._found), 1 / rate)
         between = self.between(engine)
         longest = _longest_motion(rate)
-        yield from timed(self._shown(intervals(frames, grid), longest, between), settings.stretch)
-        self.plan = {"rate": str(target), **asdict(self._counts), **between.plan}
+        yield from timed(self._shown(intervals(frames, grid, engine.begin), longest, between), settings.stretch)
+        self.plan = {"rate": str(settings.output_rate(rate)), **asdict(self._counts), **between.plan}
         if settings.resamples:
             self.plan |= {"copies": self._found.copies}
 
@@ -272,9 +286,9 @@ class OpenInterpolate:
         for moment in pair.moments:
             late = second is not None and second.shot != first.shot and moment.position >= Fraction(1, 2)
             if moment.position:
-                self._counts.repeated += 1
+                self._counts.repeated += self._span.holds(moment.pts)
             else:
-                self._counts.kept += 1
+                self._counts.kept += self._span.holds(moment.pts)
             yield replace(second if late and second is not None else first, pts=moment.pts, before=None)
 
     def _moving(self, pair: Interval, between: Between) -> Iterator[Frame]:
@@ -284,10 +298,10 @@ class OpenInterpolate:
         made = between.frames(first.pixels, second.pixels, positions, first.bits)
         for moment in pair.moments:
             if not moment.position:
-                self._counts.kept += 1
+                self._counts.kept += self._span.holds(moment.pts)
                 yield replace(first, pts=moment.pts, before=None)
                 continue
-            self._counts.made += 1
+            self._counts.made += self._span.holds(moment.pts)
             alpha = first.alpha
             if first.alpha is not None and second.alpha is not None:
                 alpha = first.alpha.lerp(second.alpha, float(moment.position))

@@ -24,7 +24,7 @@ from restore.inference.temporal_runner import TemporalRunner
 from restore.models import AUTO, Model, offered_for, open_blend, open_model, why_missing
 from restore.progress import FRAMES, Meter, Part
 from restore.report import ModelUse
-from restore.stages.base import NO_CONTEXT, Context, FrameByFrame, Work, each_in_groups, each_once
+from restore.stages.base import NO_CONTEXT, Context, CountsNothing, FrameByFrame, Work, each_in_groups, each_once
 from restore.stages.material import MATERIALS, auto_candidates, choose_for
 from restore.stages.numbers import number
 from restore.stages.shots import each_of_shots
@@ -162,7 +162,7 @@ class Upscale(FrameByFrame):
         return OpenUpscale(self, engine)
 
 
-class OpenUpscale:
+class OpenUpscale(CountsNothing):
     """``Upscale`` with its model chosen and on this machine."""
 
     def __init__(self, settings: Upscale, engine: Engine) -> None:
