@@ -24,6 +24,7 @@ from restore.media.clips.encoders import Encoding
 from restore.media.clips.probe import probe
 from restore.media.clips.reader import Deinterlace
 from restore.media.clips.sequence import ImageSequence
+from restore.media.clips.shots import CUT_THRESHOLD
 from restore.models import BUILT_IN
 from restore.pipeline import given, path_of
 from restore.progress import Progress
@@ -117,6 +118,8 @@ def estimate(
     encoding: Encoding | None = None,
     deinterlace: Deinterlace = "auto",
     square_pixels: bool = True,
+    cuts: Literal["auto"] | Sequence[Seconds] = "auto",
+    cut_threshold: float = CUT_THRESHOLD,
 ) -> Estimate:
     """Say what ``restore_video`` would make of the clip ``source`` with these arguments, and how long it would take.
 
@@ -127,10 +130,10 @@ def estimate(
     """
     path = path_of("source", source.path if isinstance(source, ImageSequence) else source)
     settings = given("settings", settings, Settings) or load_settings()
-    engine = Engine.start(settings, given("progress", progress, Progress) or Progress(), download=False)
+    engine = _Listening.start(settings, given("progress", progress, Progress) or Progress(), download=False)
     stages = parse_steps(steps)
     encoding = given("encoding", encoding, Encoding) or Encoding()
-    options = ClipOptions(start, end, encoding, deinterlace, square_pixels)
+    options = ClipOptions(start, end, encoding, deinterlace, square_pixels, cuts, cut_threshold)
     if target is None:
         target = Path(tempfile.gettempdir()) / f"estimate.{'mkv' if encoding.codec in ('prores', 'ffv1') else 'mp4'}"
     info = probe(source if isinstance(source, ImageSequence) else path, settings)
@@ -139,6 +142,14 @@ def estimate(
     reckoner = _Reckoner(plan, engine, 1 - sample.repeats)
     works = [reckoner.work(index) for index in range(len(stages))]
     return _together(plan, sample, works, [*info.warnings, *plan.encoder.warnings, *engine.warnings], settings)
+
+
+class _Listening(Engine):
+    """An engine whose warnings are for the estimate alone: nothing has been done yet that a log should tell."""
+
+    def warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
 
 
 @dataclass(frozen=True)

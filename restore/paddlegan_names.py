@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from restore.errors import SettingsError
-from restore.stages import LONGEST_CHAIN, Stage, parse_steps
+
+if TYPE_CHECKING:
+    from restore.stages import Stage
 
 RENDER_FACTOR = 32
 """What PaddleGAN takes for DeOldify where nobody says otherwise."""
@@ -105,6 +107,8 @@ def steps_from_process_order(order: Sequence[str], **options: Any) -> tuple[Stag
     ``options`` are those of ``Options``. Case does not matter in the names. Raises ``SettingsError`` for a name or an
     option that there is not, for an option that none of the names has a use for, and for a value out of its range.
     """
+    from restore.stages import LONGEST_CHAIN, parse_steps  # not above: the help of the command line names the names
+
     if isinstance(order, str) or not isinstance(order, Sequence) or not order:
         raise SettingsError(f"The process order is {order!r}: give a list of names, such as DAIN DeOldify PPMSVSR.")
     if len(order) > LONGEST_CHAIN:
@@ -118,6 +122,13 @@ def steps_from_process_order(order: Sequence[str], **options: Any) -> tuple[Stag
                 f"{field.name} is for {', '.join(users)}, which the process order does not have: leave it out."
             )
     return parse_steps([step for name in names for step in NAMES[name].steps(chosen)])
+
+
+def models_of(name: str) -> tuple[str, ...]:
+    """The models that a name can stand for; raises ``SettingsError``."""
+    known = _known(name)
+    steps = [step for options in (Options(), Options(artistic=True)) for step in NAMES[known].steps(options)]
+    return tuple(dict.fromkeys(step["model"] for step in steps))
 
 
 def _known(name: object) -> str:

@@ -23,7 +23,10 @@ HOUR = 3600
 
 @dataclass(frozen=True)
 class Settings:
-    """The limits and choices of one process; see ``VARIABLES`` for the names and their meaning."""
+    """The limits and choices of one process; see ``VARIABLES`` for the names and their meaning.
+
+    ``weight_files`` are the files of single models by their names, which no variable gives.
+    """
 
     max_file_bytes: int = 256 * MEBI
     max_input_pixels: int = 80 * MEGA
@@ -36,6 +39,7 @@ class Settings:
     precision: str = "auto"
     tile: int | None = None
     weights: tuple[Path, ...] = ()
+    weight_files: tuple[tuple[str, Path], ...] = ()
     hub_mirror: str | None = None
     keep_seconds: int = 24 * HOUR
     keep_bytes: int = 10_000 * MEBI

@@ -69,6 +69,9 @@ def _listing(folder: Path) -> dict[str, Path]:
 
 
 def _in_folders(entry: Checkpoint, settings: Settings) -> Path | None:
+    for name, path in settings.weight_files:
+        if name == entry.name:
+            return path
     names = (entry.file, *(f"{entry.name}{suffix}" for suffix in (*ENDINGS, Path(entry.file).suffix)))
     for folder in settings.weights:
         here = _listing(folder)

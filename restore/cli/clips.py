@@ -18,8 +18,8 @@ def clip_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
     Raises ``SettingsError``.
     """
-    from restore.media.clips.seconds import seconds_of
     from restore.media.clips.encoders import Encoding
+    from restore.media.clips.seconds import seconds_of
 
     given = {name: value for name in NAMES if (value := getattr(arguments, name)) is not None}
     options: dict[str, Any] = {}

@@ -12,20 +12,19 @@ from typing import NoReturn
 import restore
 from restore.cli import FAILED, STOPPED, USAGE
 from restore.cli.bars import Bars
+from restore.cli.estimate import estimate
 from restore.cli.fetch import fetch
 from restore.cli.mirror import mirror
 from restore.cli.models import models
+from restore.cli.options import NUMBERED, add_chain, add_clip, add_device
 from restore.cli.probe import probe
+from restore.cli.recipes import recipes
 from restore.cli.run import run
 from restore.cli.signals import stoppable
+from restore.cli.spelling import spelt_as_here
 from restore.cli.terminal import Lines, Unheard, logging_to, open_streams, put, say
 from restore.errors import Cancelled, RestoreError, SettingsError
 from restore.progress import Progress
-from restore.settings import PRECISIONS
-
-CODECS = ("h264", "hevc", "av1", "prores", "ffv1")
-
-NUMBERED = "the input is numbered pictures, a folder of them or a name such as frames/%%05d.png"
 
 RUN_HELP = """\
 IN is a picture, a clip or a folder. A folder is worked through with its sub-folders and OUT is then a folder, made if
@@ -44,8 +43,19 @@ examples:
   python -m restore run old.mp4 smooth.mp4 --fps 60
   python -m restore run old.mp4 slow.mp4 --slow-motion 4
   python -m restore run frames/%05d.png new.mp4 --rate 24000/1001
+  python -m restore run old.mp4 new.mp4 --recipe silent-film --save-recipe my.json
+  python -m restore run old.mp4 new.mp4 --process-order DAIN DeOldify PPMSVSR
 
 exit code: 0 all is done, 1 something failed, 2 wrong options, 130 stopped by Ctrl-C
+"""
+
+ESTIMATE_HELP = """\
+What the stages cost is measured on this machine the first time, which takes some seconds, and kept. Nothing is
+downloaded. The time goes from a low to a high figure and is that of `run` with the same options.
+
+examples:
+  python -m restore estimate old.mp4 --recipe silent-film
+  python -m restore estimate old.mp4 --steps recipe.json --codec hevc --json
 """
 
 MIRROR_HELP = """\
@@ -62,7 +72,7 @@ examples:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command in ``words`` (those of the process by default); the exit code."""
     open_streams()
-    arguments = parser().parse_args(words)
+    arguments = parser().parse_args(spelt_as_here(sys.argv[1:] if words is None else words))
     bars = Bars()
     progress = Progress(bars if sys.stderr.isatty() and not arguments.quiet else None)
     lines = Lines(logging.ERROR if arguments.quiet else logging.WARNING)
@@ -108,6 +118,7 @@ def parser() -> Parser:
         return made
 
     one = command("run", run, "restore a picture, a clip, or all of them in a folder", RUN_HELP)
+    one.usage = f"{one.prog} IN OUT [options]"
     one.add_argument(
         "source",
         metavar="IN",
@@ -117,66 +128,31 @@ def parser() -> Parser:
     one.add_argument(
         "target", metavar="OUT", help="the result; its suffix says its format, for clips .mp4, .mov, .mkv or .webm"
     )
-    one.add_argument(
-        "--steps",
-        metavar="JSON|FILE",
-        help="what to do: a list of steps or a recipe, as JSON or as a file with it (one upscale with the best model)",
-    )
-    one.add_argument("--model", metavar="NAME", help="short for one upscale with this model; see `models` (auto)")
-    one.add_argument(
-        "--material",
-        metavar="KIND",
-        help="what the picture is, for the choice of the best model: photo, scan, illustration or faithful (photo)",
-    )
-    one.add_argument("--scale", type=float, metavar="N", help="short for one upscale, N times as large, 1 to 8 (4)")
-    one.add_argument(
-        "--faces",
-        nargs="?",
-        const="auto",
-        metavar="NAME",
-        help="restore the faces as well, with this model (auto); they go in at the resolution of the result",
-    )
-    one.add_argument(
+    add_chain(one)
+    add_clip(one)
+    add_device(one)
+    kept = one.add_argument_group("what is kept beside the result")
+    kept.add_argument("--report", metavar="FILE", help="write what was done, with which models and how long, as JSON")
+    kept.add_argument("--save-recipe", metavar="FILE", help="write what is to be done as a recipe, for --recipe")
+    kept.add_argument(
         "--crops",
         metavar="FOLDER",
         help="keep the faces in cropped_faces and restored_faces in this folder, as they were and restored",
     )
-    clips = one.add_argument_group("clips")
-    clips.add_argument("--rate", metavar="N", help=f"{NUMBERED}, N of them a second: the result is one clip")
-    clips.add_argument("--start", metavar="TIME", help="restore the part of a clip from here on")
-    clips.add_argument("--end", metavar="TIME", help="restore the part of a clip up to here")
-    clips.add_argument(
-        "--fps",
-        metavar="N",
-        help="short for one interpolation to N frames a second, such as 60 or 60000/1001, with no upscale unless one "
-        "is asked for",
-    )
-    clips.add_argument(
-        "--slow-motion", type=float, metavar="N", help="the same, so that the clip lasts N times as long, sound and all"
-    )
-    clips.add_argument("--codec", choices=CODECS, help="how the pictures are encoded (h264)")
-    clips.add_argument("--crf", type=float, metavar="N", help="constant quality, smaller is better (17 for h264)")
-    clips.add_argument(
-        "--preset", metavar="NAME", help="speed against size: veryfast, slow …; 0 to 13 for av1 (medium)"
-    )
-    clips.add_argument(
-        "--deinterlace",
-        choices=("auto", "fields", "off"),
-        help="interlaced frames become one picture each, one for each of their fields, or stay as they are (auto)",
-    )
-    clips.add_argument(
-        "--keep-aspect", action="store_true", default=None, help="keep pixels that are not square as they are"
-    )
-    clips.add_argument(
-        "--cuts", metavar="TIMES", help="when new shots begin: auto, none, or times such as 12.5,1:02.04 (auto)"
-    )
-    clips.add_argument(
-        "--cut-threshold", type=float, metavar="N", help="how much a frame changes where shots do, of 255 (27)"
-    )
-    one.add_argument("--report", metavar="FILE", help="write what was done, with which models and how long, as JSON")
-    one.add_argument("--device", type=str.lower, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps (auto)")
-    one.add_argument("--precision", choices=PRECISIONS, help="arithmetic of the networks (auto)")
     one.add_argument("--quiet", action="store_true", help="say nothing but errors")
+
+    before = command("estimate", estimate, "say what will come out of a clip and how long it takes", ESTIMATE_HELP)
+    before.usage = f"{before.prog} IN [OUT] [options]"
+    before.add_argument("source", metavar="IN", help="a clip")
+    before.add_argument("target", metavar="OUT", nargs="?", help="where the result would be put (an MP4 file)")
+    add_chain(before)
+    add_clip(before)
+    add_device(before)
+    before.add_argument("--measure-again", action="store_true", help="forget what stages cost, and measure it anew")
+    before.add_argument("--json", action="store_true", help="as JSON, with more about it")
+
+    offering = command("recipes", recipes, "list the recipes that come with the program, by the kind of material")
+    offering.add_argument("--json", action="store_true", help="as JSON, with their steps")
 
     listing = command("models", models, "list the models, their licences, and which of them are on this machine")
     listing.add_argument("--json", action="store_true", help="as JSON, with more about each")

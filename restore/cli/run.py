@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from restore.cli.bars import Bars
-from restore.cli.batch import run_folder
+from restore.cli.batch import make_folder, run_folder
 from restore.cli.clips import clip_options, refuse_pattern, sequence_of
 from restore.cli.single import Restorer, run_file
-from restore.cli.steps import chosen_steps
+from restore.cli.steps import chosen_steps, weight_files
 from restore.errors import SettingsError
 from restore.progress import Progress
-from restore.settings import load_settings
+from restore.settings import Settings, load_settings
+
+
+def chosen_settings(arguments: argparse.Namespace) -> Settings:
+    """The settings of the environment, and what the options change of them; raises ``SettingsError``."""
+    settings = load_settings()
+    if arguments.device is not None:
+        settings = replace(settings, device=arguments.device)
+    if arguments.precision is not None:
+        settings = replace(settings, precision=arguments.precision)
+    return replace(settings, weight_files=weight_files(arguments))
+
+
+def save(path: Path, steps: Sequence[Any], taken: Sequence[Path]) -> None:
+    """Write the recipe of ``steps`` to ``path``, which must not be one of ``taken``."""
+    from restore.cli.folders import are_one
+    from restore.recipes import save_recipe
+
+    if any(are_one(path, each) for each in taken):
+        raise SettingsError(f"The recipe would replace {path}: give another name after --save-recipe.")
+    save_recipe(path, steps)
 
 
 def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
@@ -24,14 +46,14 @@ def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
         raise SettingsError("The name of IN or OUT is empty: give a picture, a clip or a folder for each.")
     source, target = Path(arguments.source), Path(arguments.target)
     report = None if arguments.report is None else Path(arguments.report)
-    settings = load_settings()
-    if arguments.device is not None:
-        settings = replace(settings, device=arguments.device)
-    if arguments.precision is not None:
-        settings = replace(settings, precision=arguments.precision)
+    settings = chosen_settings(arguments)
     steps = chosen_steps(arguments)
     if arguments.crops is not None and not any(step.stage == "faces" for step in steps):
         raise SettingsError("--crops keeps the faces that are restored: add --faces.")
+    if arguments.process_order is not None and not target.suffix and not is_folder(target):
+        make_folder(target)  # as PaddleGAN's tool does
+    if arguments.save_recipe is not None:
+        save(Path(arguments.save_recipe), steps, (source, target))
     restorer = Restorer(steps, settings, progress, bars, arguments.quiet, clip_options(arguments), arguments.crops)
     if arguments.rate is not None:
         return run_file(restorer, source, target, report, frames=sequence_of(source, arguments.rate))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,24 +42,100 @@ def read_steps(text: str) -> list[Any] | dict[str, Any]:
     return steps
 
 
+OPTIONS_OF_NAMES = (
+    "time_step",
+    "remove_duplicates",
+    "artistic",
+    "render_factor",
+    "colorization",
+    "reference_dir",
+    "mindim",
+    "num_frames",
+)
+"""The options that belong to ``--process-order``."""
+
+SHORT = ("model", "material", "scale", "faces", "fps", "slow_motion")
+"""The options that are short for steps."""
+
+
 def chosen_steps(arguments: argparse.Namespace) -> Sequence[Any]:
-    """The validated steps that the options ask for."""
-    from restore.stages import parse_steps
+    """The validated steps that the options ask for; raises ``SettingsError``."""
 
     def given(*names: str) -> dict[str, Any]:
         return {name: value for name in names if (value := getattr(arguments, name)) is not None}
 
-    enlarging, faces, pace = given("model", "material", "scale"), given("faces"), given("fps", "slow_motion")
-    if arguments.steps is not None:
-        if named := [name.replace("_", "-") for name in (*enlarging, *faces, *pace)]:
-            raise SettingsError(f"--{' and --'.join(named)} cannot be combined with --steps: put it into the steps.")
-        return parse_steps(read_steps(arguments.steps))
+    ways = given("steps", "recipe", "process_order")
+    words = given(*OPTIONS_OF_NAMES)
+    if words and "process_order" not in ways:
+        raise SettingsError(f"{_listed(words)} is for a chain by the names of PaddleGAN: give --process-order as well.")
+    if len(ways) > 1:
+        raise SettingsError(f"{_listed(ways)} all say what to do: give one of them.")
+    short = given(*SHORT)
+    if ways and short:
+        raise SettingsError(f"{_listed(short)} cannot be combined with {_listed(ways)}: put it into the steps.")
+    if "steps" in ways:
+        return _parsed(read_steps(ways["steps"]))
+    if "recipe" in ways:
+        return recipe_of(ways["recipe"])
+    if "process_order" in ways:
+        return _by_names(ways["process_order"], words)
+    return _parsed(_in_short(short))
+
+
+def recipe_of(text: str) -> Sequence[Any]:
+    """The chain of a recipe by its name, or in a file; raises ``SettingsError``."""
+    from restore.recipes import load_recipe, named_recipe
+
+    path = Path(text)
+    if path.suffix.lower() == ".json" or len(path.parts) > 1 or path.is_file():
+        return load_recipe(path)
+    return named_recipe(text).steps
+
+
+def weight_files(arguments: argparse.Namespace) -> tuple[tuple[str, Path], ...]:
+    """The files of models that the options name; raises ``SettingsError`` for one that is not there."""
+    from restore.paddlegan_names import NAMES, models_of
+
+    files = []
+    for name in NAMES:
+        file = getattr(arguments, f"{name}_weight")
+        if file is None:
+            continue
+        path = Path(file)
+        if not path.is_file():
+            raise SettingsError(f"--{name}-weight is {file}, and there is no such file.")
+        files += [(model, path) for model in models_of(name)]
+    return tuple(files)
+
+
+def _parsed(steps: Any) -> Sequence[Any]:
+    from restore.stages import parse_steps
+
+    return parse_steps(steps)
+
+
+def _by_names(names: Sequence[str], options: Mapping[str, Any]) -> Sequence[Any]:
+    from restore.paddlegan_names import steps_from_process_order
+
+    files = [name for name in names if Path(name).suffix or Path(name).name != name]
+    if files:
+        raise SettingsError(f"--process-order takes {files[0]} for a name: give IN and OUT before it.")
+    return steps_from_process_order(names, **options)
+
+
+def _in_short(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    enlarging = {name: given[name] for name in ("model", "material", "scale") if name in given}
+    pace = "fps" in given or "slow_motion" in given
     steps: list[Mapping[str, Any]] = []
     if pace:
-        slow = {"slow_motion": True, "factor": pace["slow_motion"]} if "slow_motion" in pace else {}
-        steps.append({"stage": "interpolate", "fps": pace.get("fps"), **slow})
-    if enlarging or faces or not pace:
+        slow = {"slow_motion": True, "factor": given["slow_motion"]} if "slow_motion" in given else {}
+        steps.append({"stage": "interpolate", "fps": given.get("fps"), **slow})
+    if enlarging or "faces" in given or not pace:
         steps.append({**DEFAULT_STEPS[0], **enlarging})
-    if faces:
-        steps.append({"stage": "faces", "model": faces["faces"]})
-    return parse_steps(steps)
+    if "faces" in given:
+        steps.append({"stage": "faces", "model": given["faces"]})
+    return steps
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(f"--{name.replace('_', '-')}" for name in names)
