@@ -17,7 +17,9 @@ class ServedReference(Reference):
     """A reference that lies on the server: nobody is told where."""
 
     def to_dict(self) -> dict[str, Any]:
-        return {**super().to_dict(), "path": Path(self.path).name}
+        # Not under "path": what has a path counts as a file to Gradio's clients, which would ask for it.
+        place = {name: value for name, value in super().to_dict().items() if name != "path"}
+        return {"picture": Path(self.path).name, **place}
 
 
 def uploaded_references(
