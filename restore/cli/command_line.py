@@ -42,6 +42,7 @@ examples:
   python -m restore run old.mkv new.mkv --codec hevc --crf 18 --start 10 --end 12.5
   python -m restore run old.mp4 smooth.mp4 --fps 60
   python -m restore run old.mp4 slow.mp4 --slow-motion 4
+  python -m restore run old.mp4 coloured.mp4 --colorize --references 0=street.png 1:02.5=garden.jpg
   python -m restore run frames/%05d.png new.mp4 --rate 24000/1001
   python -m restore run old.mp4 new.mp4 --recipe silent-film --save-recipe my.json
   python -m restore run old.mp4 new.mp4 --process-order DAIN DeOldify PPMSVSR

@@ -41,6 +41,20 @@ def add_chain(parser: argparse.ArgumentParser) -> None:
         help="restore the faces as well, with this model (auto); they go in at the resolution of the result",
     )
     group.add_argument(
+        "--colorize",
+        nargs="?",
+        const="auto",
+        metavar="NAME",
+        help="give colours, with this model (auto), and no upscale unless one is asked for",
+    )
+    group.add_argument(
+        "--references",
+        nargs="+",
+        metavar="PICTURE|FOLDER",
+        help="pictures with the colours that are wanted: 3=a.png is for shot number 3, counted from 0, 12.5s=a.png and "
+        "1:02=a.png for the shot at that time, a.png alone for all others; names in a folder say it (3.png, 12.5.png)",
+    )
+    group.add_argument(
         "--fps",
         metavar="N",
         help="short for one interpolation of a clip to N frames a second, such as 60 or 60000/1001, with no upscale "
@@ -69,7 +83,9 @@ def _add_paddlegan(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--colorization", action="store_true", default=None, help="DeepRemaster: give colours, not only clean"
     )
-    group.add_argument("--reference-dir", metavar="FOLDER", help="DeepRemaster: pictures whose colours it is to give")
+    group.add_argument(
+        "--reference-dir", metavar="FOLDER", help="DeepRemaster, and --colorize: the same as --references FOLDER"
+    )
     group.add_argument("--mindim", type=int, metavar="N", help="DeepRemaster: shorter side that it looks at (360)")
     group.add_argument(
         "--num-frames", type=int, metavar="N", help="frames that go through a recurrent model at a time (what fits)"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from restore.cli.references import with_references
 from restore.errors import SettingsError
 
 DEFAULT_STEPS: Sequence[Mapping[str, Any]] = ({"stage": "upscale", "model": "auto"},)
@@ -54,7 +55,7 @@ OPTIONS_OF_NAMES = (
 )
 """The options that belong to ``--process-order``."""
 
-SHORT = ("model", "material", "scale", "faces", "fps", "slow_motion")
+SHORT = ("model", "material", "scale", "faces", "colorize", "fps", "slow_motion")
 """The options that are short for steps."""
 
 
@@ -66,11 +67,19 @@ def chosen_steps(arguments: argparse.Namespace) -> Sequence[Any]:
 
     ways = given("steps", "recipe", "process_order")
     words = given(*OPTIONS_OF_NAMES)
+    pictures = list(given("references").get("references", []))
+    if "process_order" not in ways and "reference_dir" in words:
+        pictures.append(words.pop("reference_dir"))
+    steps = _chain(ways, words, given(*SHORT))
+    return with_references(steps, pictures) if pictures else steps
+
+
+def _chain(ways: Mapping[str, Any], words: Mapping[str, Any], short: Mapping[str, Any]) -> Sequence[Any]:
+    """The steps that are given in one of ``ways``, with the ``words`` of PaddleGAN, or by ``short`` options."""
     if words and "process_order" not in ways:
         raise SettingsError(f"{_listed(words)} is for a chain by the names of PaddleGAN: give --process-order as well.")
     if len(ways) > 1:
         raise SettingsError(f"{_listed(ways)} all say what to do: give one of them.")
-    short = given(*SHORT)
     if ways and short:
         raise SettingsError(f"{_listed(short)} cannot be combined with {_listed(ways)}: put it into the steps.")
     if "steps" in ways:
@@ -127,10 +136,12 @@ def _in_short(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     enlarging = {name: given[name] for name in ("model", "material", "scale") if name in given}
     pace = "fps" in given or "slow_motion" in given
     steps: list[Mapping[str, Any]] = []
+    if "colorize" in given:
+        steps.append({"stage": "colorize", "model": given["colorize"]})
     if pace:
         slow = {"slow_motion": True, "factor": given["slow_motion"]} if "slow_motion" in given else {}
         steps.append({"stage": "interpolate", "fps": given.get("fps"), **slow})
-    if enlarging or "faces" in given or not pace:
+    if enlarging or "faces" in given or not (pace or "colorize" in given):
         steps.append({**DEFAULT_STEPS[0], **enlarging})
     if "faces" in given:
         steps.append({"stage": "faces", "model": given["faces"]})
