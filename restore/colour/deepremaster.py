@@ -26,6 +26,9 @@ SIDE = 320
 REFERENCE_SIDE = 256
 """Of the shorter side of the pictures to take colours from."""
 
+MACS_PER_PIXEL = 1_713_000
+"""Multiply-accumulate operations of both networks for a pixel of a small frame, without those of the attention."""
+
 OPENCV_GREY_OF_BGR = (3735, 19235, 9798)
 
 

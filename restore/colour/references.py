@@ -136,3 +136,30 @@ def _of_places(value: Mapping[Any, Any]) -> Iterator[Reference]:
                 yield Reference(picture, time=place)  # type: ignore[arg-type]  # made text by the class itself
             else:
                 raise SettingsError(f"references names {place!r}: give the number of a shot, or a time in seconds.")
+
+
+def by_shot(references: Sequence[Reference], cuts: Sequence[Fraction], begin: Fraction) -> tuple[Reference, ...]:
+    """The references with the number of the shot in place of the time.
+
+    ``cuts`` are the times at which new shots begin, and ``begin`` is when the first frame is shown, all in seconds from
+    the beginning of the clip. What is for a shot that ended before ``begin`` is left out.
+    """
+    found = []
+    for reference in references:
+        seconds = reference.seconds
+        if seconds is None:
+            found.append(reference)
+        elif not any(seconds < cut <= begin for cut in cuts):
+            found.append(Reference(reference.path, shot=sum(begin < cut <= seconds for cut in cuts)))
+    return tuple(found)
+
+
+def in_ranges(numbers: Sequence[int]) -> str:
+    """Rising numbers as text: "0, 2 to 5"."""
+    ranges: list[tuple[int, int]] = []
+    for each in numbers:
+        if ranges and each == ranges[-1][1] + 1:
+            ranges[-1] = ranges[-1][0], each
+        else:
+            ranges.append((each, each))
+    return ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in ranges)

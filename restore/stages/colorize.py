@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from restore import catalog
-from restore.colour.deepremaster import SIDE
-from restore.colour.merge import with_own_luma
+from restore.colour.deepremaster import (
+    BLOCK,
+    MACS_PER_PIXEL,
+    SIDE,
+    colourised,
+    reference_tensor,
+    resized,
+    working_size,
+)
+from restore.colour.eight_bits import luma
+from restore.colour.merge import chroma_of, with_chroma
 from restore.colour.methods import macs, method_of
-from restore.colour.references import Reference, parse_references
-from restore.errors import SettingsError
+from restore.colour.palette import Recolour
+from restore.colour.reference_pictures import as_frame, palette_of, read_reference
+from restore.colour.references import Reference, in_ranges, parse_references
+from restore.colour.steady import REACH, Steadier
+from restore.errors import SettingsError, WeightsError
 from restore.frame import Frame
 from restore.inference.device import choose_precision, name_of
 from restore.inference.engine import Engine
 from restore.inference.opening import opened
 from restore.models import AUTO, choose, offered_for, open_model
 from restore.report import ModelUse
-from restore.stages.base import CountsNothing, FrameByFrame, Work, each_once
+from restore.stages.base import Context, FrameByFrame, Work
 from restore.stages.numbers import number
+from restore.stages.shots import each_of_known_shots
 
 BUILT_IN = "built-in-colour"
 DEEPREMASTER = "deepremaster"
@@ -38,7 +57,10 @@ RENDER_FACTORS = (7, 45)
 
 MOST_SATURATION = 3.0
 
-MINDIMS = (64, 1080)
+COLOURLESS = 1 / 255
+"""The mean chroma, in [0, 1], of a reference that is not worth its name."""
+
+MINDIMS = (64, 720)
 """The least and the largest; what DeepRemaster takes grows with the fourth power of it."""
 
 
@@ -95,7 +117,28 @@ class Colorize(FrameByFrame):
     def output_size(self, width: int, height: int) -> tuple[int, int]:
         return width, height
 
+    @property
+    def needs_cuts(self) -> bool:
+        """Whether it has to be known beforehand when shots begin, for references with times."""
+        return any(each.time is not None for each in self.references)
+
+    @property
+    def frames_held(self) -> int:
+        return BLOCK if self.model == DEEPREMASTER else 0
+
+    @property
+    def context_frames(self) -> Context:
+        held = REACH if self.steadiness > 0 or self.references else 0
+        return Context(max(held, BLOCK - 1), BLOCK - 1) if self.model == DEEPREMASTER else Context(held)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple(Path(each.path) for each in self.references)
+
     def work(self, width: int, height: int) -> Work:
+        if self.model == DEEPREMASTER:
+            rows, columns = working_size(height, width, self.mindim)
+            return Work(MACS_PER_PIXEL * rows * columns, width * height)
         names = CANDIDATES["cuda"] if self.model == AUTO else (self.model,)
         return Work(max(macs(name, self.render_factor) for name in names), width * height)
 
@@ -103,18 +146,24 @@ class Colorize(FrameByFrame):
         return OpenColorize(self, engine)
 
 
-class OpenColorize(CountsNothing):
+class OpenColorize:
     """``Colorize`` with its model chosen and on this machine."""
 
     def __init__(self, settings: Colorize, engine: Engine) -> None:
         self.settings = settings
         self.plan: Mapping[str, Any] = {}
-        self.notes: tuple[str, ...] = ()
+        self._choice: tuple[str, ...] = ()
         self._name = settings.model
         if self._name == AUTO:
             self._name, why = _choose(engine)
-            self.notes = (why,)
+            self._choice = (why,)
         self._model = open_model(self._name, engine)
+        self._float32_only = False
+        # How often a shot began for which a reference was used, by both their numbers.
+        self._served: Counter[tuple[int, int]] = Counter()
+        for path in dict.fromkeys(each.path for each in settings.references):
+            if chroma_of(as_frame(read_reference(path, engine.settings))).abs().mean() < COLOURLESS:
+                engine.warn(f"The reference {Path(path).name} has no colours: what it is used for becomes grey.")
 
     @property
     def models(self) -> tuple[ModelUse, ...]:
@@ -124,22 +173,132 @@ class OpenColorize(CountsNothing):
     def precision(self) -> str:
         return str(self.plan.get("precision", "float32"))
 
-    def run(self, frames: Iterable[Frame], engine: Engine) -> Generator[Frame]:
-        dtype = choose_precision(engine.settings, engine.device)
-        self.plan = {"precision": name_of(dtype)}
-        yield from each_once(frames, lambda frame: self._coloured(frame, engine, dtype))
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (*self._choice, *self._who_served())
 
-    def _coloured(self, frame: Frame, engine: Engine, dtype: torch.dtype) -> Frame:
+    @property
+    def counts(self) -> Mapping[str, int]:
+        return {f"{index} {shot}": count for (index, shot), count in self._served.items()}
+
+    def recount(self, counts: Mapping[str, int], engine: Engine) -> None:
+        self._served = Counter()
+        for name, count in counts.items():
+            index, shot = map(int, name.split())
+            self._served[index, shot] = count
+        self._warn_of_unused(engine)
+
+    def run(self, frames: Iterable[Frame], engine: Engine) -> Generator[Frame]:
+        self._served = Counter()
+
+        def shot(pixels: Iterator[Tensor], first: Frame) -> Generator[Tensor]:
+            return self._shot(pixels, self._references(first, engine), engine)
+
+        yield from each_of_known_shots(frames, shot, lambda frame, made: replace(frame, pixels=made, before=None))
+        if engine.begin is None:  # else this was a part of the clip, and others may have used the rest
+            self._warn_of_unused(engine)
+
+    def _references(self, first: Frame, engine: Engine) -> list[str]:
+        """The pictures for the shot that begins with ``first``."""
+        given = dict(enumerate(self.settings.references))
+        if engine.rate is not None:
+            if any(each.time is not None for each in given.values()):
+                raise SettingsError(
+                    "References with times need to know when shots begin before the first frame comes: give the cuts, "
+                    "or the references with the numbers of their shots."
+                )
+            own = {index: each for index, each in given.items() if each.shot == first.shot}
+            given = own or {index: each for index, each in given.items() if each.shot is None}
+        for index in given:
+            self._served[index, first.shot] += 1
+        return [each.path for each in given.values()]
+
+    def _shot(self, pixels: Iterator[Tensor], references: list[str], engine: Engine) -> Generator[Tensor]:
+        """The frames of one shot, coloured."""
         settings = self.settings
-        pixels = frame.pixels[None]
-        with opened(self._model.source, engine, dtype) as network:
-            shown = pixels.to(engine.device).clamp(0, 1)
-            coloured = method_of(self._name).colourise(network, shown, settings.render_factor).float().to(pixels.device)
+        recolour, coloured = None, self._each(pixels, engine)
+        if self._name == DEEPREMASTER:
+            coloured = self._in_blocks(pixels, references, engine)
+        elif references:
+            recolour = Recolour(palette_of(references, engine.settings))
+        steadier = Steadier(settings.steadiness) if settings.steadiness > 0 and engine.rate is not None else None
+        with closing(coloured):
+            for frame, colours in coloured:
+                yield self._shown(frame, colours, recolour, steadier)
+
+    @torch.inference_mode()
+    def _shown(self, frame: Tensor, coloured: Tensor, recolour: Recolour | None, steadier: Steadier | None) -> Tensor:
+        """A frame ``(1, 3, H, W)`` with what is wanted of the colours that were found for it: ``(3, H, W)``."""
+        settings, light = self.settings, luma(frame)
+        chroma = chroma_of(coloured)
+        if recolour is not None:
+            chroma = recolour.recoloured(light, chroma)
+        if steadier is not None:
+            chroma = steadier.steadied(light, chroma)
         if settings.keep_luma:
-            coloured = with_own_luma(pixels, coloured, settings.saturation)
-        elif settings.saturation != 1:
-            coloured = with_own_luma(coloured, coloured, settings.saturation)
-        return replace(frame, pixels=coloured[0], before=None)
+            return with_chroma(frame, chroma, settings.saturation)[0]
+        if recolour is None and steadier is None and settings.saturation == 1:
+            return coloured[0]
+        return with_chroma(coloured, chroma, settings.saturation)[0]
+
+    def _each(self, pixels: Iterator[Tensor], engine: Engine) -> Generator[tuple[Tensor, Tensor]]:
+        """Each frame ``(1, 3, H, W)`` of a shot with what the network makes of it alone."""
+        colourise = method_of(self._name).colourise
+        for frame in pixels:
+            shown = frame[None].to(engine.device).clamp(0, 1)
+            found = self._run(engine, colourise, shown, self.settings.render_factor)
+            yield frame[None], found.to(frame.device)
+
+    def _in_blocks(
+        self, pixels: Iterator[Tensor], references: list[str], engine: Engine
+    ) -> Generator[tuple[Tensor, Tensor]]:
+        """Each frame of a shot with what DeepRemaster makes of its block and of the references."""
+        pictures = [read_reference(path, engine.settings) for path in references]
+        colours = reference_tensor(pictures).to(engine.device) if pictures else None
+        while block := list(islice(pixels, BLOCK)):
+            height, width = block[0].shape[-2:]
+            size = working_size(height, width, self.settings.mindim)
+            small = torch.cat([resized(frame[None], *size) for frame in block]).to(engine.device)
+            found = self._run(engine, colourised, small, colours)
+            while block:
+                frame, few = block.pop(0), found[:1]
+                found = found[1:]
+                large = functional.interpolate(few, (height, width), mode="bilinear", antialias=True)
+                yield frame[None], large.to(frame.device)
+
+    def _run(self, engine: Engine, work: Callable[..., Tensor], *inputs: Any) -> Tensor:
+        """What ``work`` makes of the network and ``inputs``, in the fast precision unless that is too narrow for it."""
+        dtype = torch.float32 if self._float32_only else choose_precision(engine.settings, engine.device)
+        while True:
+            with opened(self._model.source, engine, dtype) as network:
+                found = work(network, *inputs).float()
+                finite = bool(found.isfinite().all())
+            if finite:
+                self.plan = {"precision": name_of(dtype)}
+                return found
+            if dtype == torch.float32:
+                raise WeightsError(f"The weights of {self._name} give no finite picture; they are damaged.")
+            engine.warn(
+                f"{self._name} gave numbers that are not finite in {name_of(dtype)}; it was run in float32 instead."
+            )
+            dtype, self._float32_only = torch.float32, True
+
+    def _who_served(self) -> Iterator[str]:
+        """Which picture served which shots, in sentences."""
+        for index, reference in enumerate(self.settings.references):
+            shots = sorted(shot for number, shot in self._served if number == index)
+            if shots:
+                word = "shot" if len(shots) == 1 else "shots"
+                yield f"{Path(reference.path).name} gave its colours to {word} {in_ranges(shots)}."
+
+    def _warn_of_unused(self, engine: Engine) -> None:
+        used = {index for index, _ in self._served}
+        for index, reference in enumerate(self.settings.references):
+            if index not in used:
+                why = "every shot had references of its own"
+                if reference.shot is not None:
+                    why = f"there is no shot {reference.shot} (the first one is shot 0)"
+                engine.warn(f"The reference {Path(reference.path).name} was not used: {why}.")
 
 
 def _choose(engine: Engine) -> tuple[str, str]:

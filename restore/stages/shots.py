@@ -23,10 +23,19 @@ def each_of_shots(
     each, in order. Frames of another size or depth count as another shot. A frame that repeats the one before it
     becomes the same once more: ``work`` does not get it.
     """
+    return each_of_known_shots(frames, lambda pixels, first: work(pixels, first.bits), finish)
+
+
+def each_of_known_shots(
+    frames: Iterable[Frame],
+    work: Callable[[Iterator[Tensor], Frame], Generator[Tensor]],
+    finish: Callable[[Frame, Tensor], Frame],
+) -> Generator[Frame]:
+    """As ``each_of_shots``, but ``work`` is told the first frame of the shot instead of the depth."""
     reader = _Reader(iter(frames))
     while (first := reader.following) is not None:
         waiting: deque[Frame] = deque()
-        with closing(work(reader.pixels_of_shot(waiting), first.bits)) as results:
+        with closing(work(reader.pixels_of_shot(waiting), first)) as results:
             for result in results:
                 made = finish(waiting[0], result)
                 del result
