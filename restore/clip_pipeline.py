@@ -47,6 +47,7 @@ from restore.faces.keep import CropFolder
 from restore.frame import Frame
 from restore.inference.engine import Engine
 from restore.media.clips.clip_file import track_time_base
+from restore.known_shots import frames_with_known_shots, with_known_shots
 from restore.media.clips.containers import open_clip
 from restore.media.clips.encoders import Encoding
 from restore.media.clips.probe import probe
@@ -60,6 +61,12 @@ from restore.media.images import check_output_pixels
 from restore.pipeline import given, memory_in_words, path_of, to_integers
 from restore.progress import ClipProgress, Progress
 from restore.report import ClipReport, Dropped, Report, StageReport
+from restore.segments.folder import WorkFolder, tidy
+from restore.segments.key import encoding_key, frames_key
+from restore.segments.master import master_bytes
+from restore.segments.report import report_of
+from restore.segments.room import encoded_bytes, fits
+from restore.segments.run import Done, SegmentRun
 from restore.settings import MEBI, Settings, load_settings
 from restore.stages import OpenStage, Stage, parse_steps, recipe
 from restore.stages.base import each_once
@@ -84,6 +91,8 @@ def restore_video(
     cuts: Literal["auto"] | Sequence[Seconds] = "auto",
     cut_threshold: float = CUT_THRESHOLD,
     crops: str | Path | None = None,
+    work: str | Path | None = None,
+    keep_master: bool = False,
 ) -> Report:
     """Run a chain of stages over the clip ``source`` and write the result to ``target``.
 
@@ -106,9 +115,172 @@ def restore_video(
     below the folder ``crops``, if there is one, as ``restored_faces/<name>_<frame>_<face>.png``, and in
     ``cropped_faces`` as they were.
 
+    With a folder ``work`` the clip is done in segments, which are kept there, in a folder of their own for this clip
+    and all that decides its frames: whatever interrupts the work, the same call goes on from what is done, with the
+    same result, and with another container, other sound, subtitles or metadata nothing is computed anew. With
+    ``keep_master`` lossless segments are kept too, if the disk has room for them, from which another codec or quality
+    is made without computing the frames again.
+
     Raises ``RestoreError`` kinds only, and what the listener of ``progress`` raises, which is called in this thread;
     ``progress`` can stop the work.
     """
+    if work is None:
+        job = _begin(
+            source,
+            target,
+            steps,
+            start,
+            end,
+            progress,
+            settings,
+            encoding,
+            deinterlace,
+            square_pixels,
+            cuts,
+            cut_threshold,
+            crops,
+        )
+        streamed = _Work(job.plan, job.opened, job.engine, job.parts)
+        with memory_in_words("this clip"):
+            streamed.run()
+        return streamed.report(time.monotonic() - job.began)
+    if crops is not None:
+        raise SettingsError(
+            "Faces are kept by their numbers in a clip that is worked on at once: leave out work or crops."
+        )
+    done = restore_in_segments(
+        source,
+        target,
+        steps,
+        start,
+        end,
+        progress,
+        work=work,
+        keep_master=keep_master,
+        settings=settings,
+        encoding=encoding,
+        deinterlace=deinterlace,
+        square_pixels=square_pixels,
+        cuts=cuts,
+        cut_threshold=cut_threshold,
+    )
+    while True:
+        try:
+            next(done)
+        except StopIteration as end_of_work:
+            report: Report = end_of_work.value
+            return report
+
+
+def restore_in_segments(
+    source: str | Path | ImageSequence,
+    target: str | Path,
+    steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any],
+    start: Seconds | None = None,
+    end: Seconds | None = None,
+    progress: Progress | None = None,
+    *,
+    work: str | Path,
+    keep_master: bool = False,
+    settings: Settings | None = None,
+    encoding: Encoding | None = None,
+    deinterlace: Deinterlace = "auto",
+    square_pixels: bool = True,
+    cuts: Literal["auto"] | Sequence[Seconds] = "auto",
+    cut_threshold: float = CUT_THRESHOLD,
+) -> Generator[Done, None, Report]:
+    """``restore_video`` with a folder for ``work``, as a generator: it does one segment each time it is asked.
+
+    What it gives says how far the work is; what it returns is the report. Everything that can be refused is refused
+    when it is asked for the first segment. Closed in between, it lets go of the folder, in which what is done stays.
+    """
+    job = _begin(
+        source, target, steps, start, end, progress, settings, encoding, deinterlace, square_pixels, cuts, cut_threshold
+    )
+    run = job.in_segments(path_of("work", work), keep_master=keep_master)
+    with memory_in_words("this clip"):
+        file = yield from run.steps()
+    tidy(job.engine.settings, run.folder.path)
+    return report_of(run, file, time.monotonic() - job.began)
+
+
+def restore_partly(
+    source: str | Path | ImageSequence,
+    target: str | Path,
+    steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any],
+    start: Seconds | None = None,
+    end: Seconds | None = None,
+    progress: Progress | None = None,
+    *,
+    work: str | Path,
+    settings: Settings | None = None,
+    encoding: Encoding | None = None,
+    deinterlace: Deinterlace = "auto",
+    square_pixels: bool = True,
+    cuts: Literal["auto"] | Sequence[Seconds] = "auto",
+    cut_threshold: float = CUT_THRESHOLD,
+) -> Done:
+    """Write to ``target`` what ``restore_video`` has done so far in ``work``, with the sound of that part.
+
+    Nothing is computed, and whoever is at work on it goes on. The arguments are those of the work; another container
+    may be chosen. Raises ``OutputError`` where there is nothing yet.
+    """
+    job = _begin(
+        source, target, steps, start, end, progress, settings, encoding, deinterlace, square_pixels, cuts, cut_threshold
+    )
+    run = job.in_segments(path_of("work", work), keep_master=False)
+    run.folder.look()
+    return run.join_done()
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """Work on a clip that has been planned, with its models on this machine, at the moment ``began``."""
+
+    plan: ClipPlan
+    opened: Sequence[OpenStage]
+    engine: Engine
+    parts: ClipProgress
+    began: float
+
+    def in_segments(self, root: Path, *, keep_master: bool) -> SegmentRun:
+        """The same work in a folder below ``root``; raises ``InputError`` where the clip cannot be read."""
+        seconds = Fraction(str(self.engine.settings.segment_seconds))
+        if keep_master and not self._has_room_for_master(root):
+            keep_master = False
+        frames = frames_key(self.plan, self.opened, self.engine, seconds)
+        folder = WorkFolder(root, frames, encoding_key(self.plan.encoder), keep_master)
+        return SegmentRun(self.plan, self.opened, self.engine, self.parts, folder, seconds)
+
+    def _has_room_for_master(self, root: Path) -> bool:
+        plan = self.plan
+        lasts = Fraction(plan.counts[-1]) / plan.rates[-1]
+        needed = master_bytes(plan.encoder, lasts)
+        if plan.counts[-1] and fits(root, needed + encoded_bytes(plan.encoder, lasts), self.engine.settings):
+            return True
+        self.engine.warn(
+            f"No lossless segments are kept: they would take about {needed / MEBI:.0f} MiB, which the disk does not "
+            "have, or nobody knows how long the clip is."
+        )
+        return False
+
+
+def _begin(
+    source: str | Path | ImageSequence,
+    target: str | Path,
+    steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any],
+    start: Seconds | None,
+    end: Seconds | None,
+    progress: Progress | None,
+    settings: Settings | None,
+    encoding: Encoding | None,
+    deinterlace: Deinterlace,
+    square_pixels: bool,
+    cuts: Literal["auto"] | Sequence[Seconds],
+    cut_threshold: float,
+    crops: str | Path | None = None,
+) -> _Begun:
+    """Plan the work that the arguments of ``restore_video`` ask for, and get its models."""
     began = time.monotonic()
     path = path_of("source", source.path if isinstance(source, ImageSequence) else source)
     target = path_of("target", target)
@@ -122,14 +294,12 @@ def restore_video(
     info = probe(source if isinstance(source, ImageSequence) else path, settings)
     plan = plan_clip(info, path, target, stages, options, settings)
     engine.progress.check()
+    plan = with_known_shots(plan, engine)
 
-    names = (DECODE, *(stage.stage for stage in stages), ENCODE)
-    opened = open_stages(stages, engine, names)
+    names = (DECODE, *(stage.stage for stage in plan.stages), ENCODE)
+    opened = open_stages(plan.stages, engine, names)
     totals = [plan.counts[0], *plan.counts[1:], plan.counts[-1]]
-    work = _Work(plan, opened, engine, ClipProgress(engine.progress, names, totals))
-    with memory_in_words("this clip"):
-        work.run()
-    return work.report(time.monotonic() - began)
+    return _Begun(plan, opened, engine, ClipProgress(engine.progress, names, totals), began)
 
 
 def restore_frames(
@@ -163,6 +333,7 @@ def restore_frames(
     every = 1 / parse_rate(rate)
     times = None if cuts is None or cuts == "auto" else cut_times(cuts, Fraction(0))
     shots: Shots | None = shots_by(times, 1 / every, cut_threshold)
+    stages = tuple(frames_with_known_shots(stages, times, 1 / every))
     if cuts is None or not any(stage.uses_shots for stage in stages):
         shots = None
     names = [stage.stage for stage in stages]

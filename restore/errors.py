@@ -59,3 +59,7 @@ class BusyError(RestoreError):
 
 class Cancelled(RestoreError):
     """The work was stopped because somebody asked for it."""
+
+
+class Paused(Cancelled):
+    """The work was stopped because somebody asked for it, and what was done by then is kept and not done again."""

@@ -64,7 +64,8 @@ class ClipReport:
     that were decoded, and what was special about them; ``reused`` those that were not computed, because they are
     exactly like the one before. The result lasts ``stretch`` times as long as the source. ``encoder`` are the settings
     that FFmpeg's encoder got. ``seconds`` says how long decoding and encoding took, at the same time as the stages.
-    ``notes`` are sentences for the user.
+    ``notes`` are sentences for the user. ``segments`` says of work that was kept on the way in how many it was done,
+    and how many of them this run made.
     """
 
     source: Mapping[str, Any]
@@ -83,6 +84,7 @@ class ClipReport:
     end: str | None = None
     cuts: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    segments: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

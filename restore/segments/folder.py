@@ -60,7 +60,7 @@ class Record:
     @property
     def delay(self) -> int:
         """How many packets come before the first frame can be shown."""
-        return max(place - number for place, number in enumerate(self.order))
+        return max((place - number for place, number in enumerate(self.order)), default=0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -83,7 +83,7 @@ class Record:
             raise ValueError(f"the form is {values['form']!r}")
         times = tuple((Fraction(pts), Fraction(duration)) for pts, duration in values["times"])
         order = tuple(int(number) for number in values["order"])
-        if sorted(order) != list(range(len(times))) or not times:
+        if sorted(order) != list(range(len(times))):
             raise ValueError("the packets are not those of the frames")
         return cls(
             bounds=Bounds.from_dict(values["bounds"]),
@@ -108,11 +108,11 @@ class Shelf:
         """Where the pictures of segment ``number`` are, or will be."""
         return self.folder / f"{number:06d}.mkv"
 
-    def look(self) -> None:
-        """Find the segments that are whole; what is damaged, or was left half done, is removed."""
+    def look(self, *, clean: bool = False) -> None:
+        """Find the segments that are whole; with ``clean``, what was left half done is removed."""
         self.records = {}
         for path in sorted(self.folder.glob("*")):
-            if path.name.startswith("."):
+            if clean and path.name.startswith("."):
                 path.unlink(missing_ok=True)  # what a process that was killed was writing
             elif path.suffix == ".json" and (record := _read(path, self)) is not None:
                 self.records[record.bounds.number] = record
@@ -137,7 +137,8 @@ def _read(path: Path, shelf: Shelf) -> Record | None:
     try:
         record = Record.from_dict(json.loads(path.read_text(encoding="utf-8")))
         clip = shelf.clip(record.bounds.number)
-        if clip.stem == path.stem and checksums.compute(clip) == record.sha256:
+        # A segment may have no frame of the result, where there are few a second.
+        if clip.stem == path.stem and (not record.times or checksums.compute(clip) == record.sha256):
             return record
         logger.warning("The segment %s is damaged and is made again.", clip)
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
@@ -149,21 +150,27 @@ def _read(path: Path, shelf: Shelf) -> Record | None:
 class WorkFolder:
     """The folder of the work that ``frames`` and ``encoding`` name (see ``key``), below ``root``.
 
-    ``plan`` is what was decided when the work began: ``memory``, in bytes, that it was planned for, and once the whole
-    clip has been read also ``whole``, what there is to say of that. ``bounds`` are those of the segments, as far as
-    they are known.
+    ``plan`` is what was decided when the work began: ``memory``, in bytes, that it was planned for, whether a lossless
+    ``master`` of each segment is kept, for which ``keep_master`` asks, and once the whole clip has been read also
+    ``whole``, what there is to say of that. ``bounds`` are those of the segments, as far as they are known.
     """
 
     root: Path
     frames: Mapping[str, Any]
     encoding: Mapping[str, Any]
+    keep_master: bool = False
     plan: dict[str, Any] = field(default_factory=dict)
     bounds: list[Bounds] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.path = self.root / name_of(dict(self.frames))
-        self.encoded = Shelf(self.path / name_of(dict(self.encoding)))
         self.master = Shelf(self.path / MASTER)
+        self.encoded = self._encoded()
+
+    def _encoded(self) -> Shelf:
+        """The segments in the final encoding; those that came from lossless ones, which are rounded, are others."""
+        from_master = bool(self.plan.get("master"))
+        return Shelf(self.path / name_of({**self.encoding, "from_master": from_master}))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -172,15 +179,16 @@ class WorkFolder:
         Raises ``BusyError`` where somebody else works in it, and ``OutputError`` where it cannot be written.
         """
         try:
-            for folder in (self.encoded.folder, self.master.folder):
-                folder.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             with _locked(self.root, self.path.name) as ours:
                 if not ours:
                     raise BusyError(
                         "Somebody is at work on this very clip with these very settings: wait until that has ended, or "
                         "stop it; what it has done by then is not done again."
                     )
-                self.look()
+                self.look(clean=True)
+                for shelf in (self.encoded, self.master):
+                    shelf.folder.mkdir(exist_ok=True)
                 self.save()
                 yield
         except OSError as error:
@@ -188,8 +196,8 @@ class WorkFolder:
                 raise
             raise unwritable(self.path, error) from error
 
-    def look(self) -> None:
-        """Read what there is; nothing is where there is no folder."""
+    def look(self, *, clean: bool = False) -> None:
+        """Read what there is; nothing is where there is no folder. With ``clean``, remove what is left half done."""
         self.plan, self.bounds = {}, []
         try:
             values = json.loads((self.path / JOB).read_text(encoding="utf-8"))
@@ -200,8 +208,11 @@ class WorkFolder:
             pass
         except (OSError, KeyError, TypeError, ValueError) as error:
             logger.warning("%s cannot be read, and the work begins anew: %s", self.path / JOB, error)
-        self.encoded.look()
-        self.master.look()
+        if self.keep_master:
+            self.plan["master"] = True
+        self.encoded = self._encoded()
+        self.encoded.look(clean=clean)
+        self.master.look(clean=clean)
 
     def save(self) -> None:
         """Write down the plan and the bounds; raises ``OutputError``."""

@@ -61,6 +61,7 @@ def frames_key(plan: ClipPlan, opened: Sequence[OpenStage], engine: Engine, seco
         "cuts": None if plan.cuts is None else [str(cut) for cut in plan.cuts],
         "cut_threshold": plan.cut_threshold,
         "size": plan.size,
+        "written": plan.written,
         "alpha": plan.encoder.layout.alpha,
         "steps": [_frames_of(stage.to_dict()) for stage in plan.stages],
         "models": [[[use.name, use.sha256] for use in stage.models] for stage in opened],
@@ -72,8 +73,8 @@ def frames_key(plan: ClipPlan, opened: Sequence[OpenStage], engine: Engine, seco
     }
 
 
-def encoding_key(encoder: Plan, *, from_master: bool) -> dict[str, Any]:
-    """All that decides how the frames are encoded, and whether they come from the lossless ones that are kept."""
+def encoding_key(encoder: Plan) -> dict[str, Any]:
+    """All that decides how the frames are encoded."""
     picture = encoder.picture
     return {
         "codec": encoder.codec,
@@ -83,7 +84,6 @@ def encoding_key(encoder: Plan, *, from_master: bool) -> dict[str, Any]:
         "size": (picture.width, picture.height),
         "aspect": str(picture.aspect),
         "rate": str(encoder.rate),
-        "from_master": from_master,
     }
 
 

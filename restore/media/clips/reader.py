@@ -140,9 +140,8 @@ class ClipReader:
         Raises ``InputError`` if there is not a single frame, and ``ResourceError`` if the memory does not suffice.
         """
         with ExitStack() as opened:
-            yield from self._converted(self._shown(opened))
-        if not self.counts.frames:
-            raise InputError(self._why_nothing())
+            yield from self.converted(self._shown(opened))
+        self.check_any()
 
     def pictures(self) -> Iterator[Picture]:
         """The same frames as they were decoded, with times and shots: quicker where nobody looks at the pixels."""
@@ -165,6 +164,11 @@ class ClipReader:
         for picture in pictures:
             self.counts.deinterlaced = deinterlacer.touched
             yield picture
+
+    def check_any(self) -> None:
+        """Raise ``InputError`` if not a single frame was given; only after all were asked for."""
+        if not self.counts.frames:
+            raise InputError(self._why_nothing())
 
     @property
     def notes(self) -> list[str]:
@@ -296,7 +300,8 @@ class ClipReader:
         decoder.extradata, decoder.options, decoder.thread_count = usual.extradata, usual.options, THREADS
         return decoder
 
-    def _converted(self, pictures: Iterator[Picture]) -> Iterator[Frame]:
+    def converted(self, pictures: Iterator[Picture]) -> Iterator[Frame]:
+        """Those of ``pictures()`` that are given, as ``frames()`` gives them; ``counts`` has them alone then."""
         video = self.info.video
         last: Frame | None = None
         held: tuple[list[Tensor], Layout] | None = None

@@ -1,0 +1,36 @@
+"""Whether the disk has room for segments."""
+
+from __future__ import annotations
+
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+from restore.clip_plan import BITS_PER_PIXEL
+from restore.errors import OutputError
+from restore.media.clips.encoders import Plan
+from restore.settings import MEBI, Settings
+
+
+def encoded_bytes(encoder: Plan, seconds: Fraction) -> float:
+    """What a result that lasts ``seconds`` takes at the least, at the usual quality."""
+    picture = encoder.picture
+    return picture.width * picture.height * float(seconds * encoder.rate) * BITS_PER_PIXEL[encoder.codec] / 8
+
+
+def fits(folder: Path, needed: float, settings: Settings) -> bool:
+    """Whether ``needed`` bytes fit below ``folder``, which may not exist yet, and leave enough of the disk free."""
+    place = folder
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free >= needed + settings.min_free_bytes
+
+
+def check_room(folder: Path, settings: Settings) -> None:
+    """Raise ``OutputError`` where less of the disk is free than has to stay so."""
+    least = settings.min_free_bytes
+    if shutil.disk_usage(folder).free < least:
+        raise OutputError(
+            f"The disk is almost full: less than {least / MEBI:.0f} MiB are free in {folder}; make room.",
+            setting="RESTORE_MIN_FREE_MB",
+        )
