@@ -69,7 +69,7 @@ def give_clip(page: Page, path: Path) -> None:
 def open_film(visit: Visit, *steps: dict[str, Any], **how: Any) -> Page:
     """The tab with a chain of what is built in, so that nothing has to be downloaded."""
     page = visit(f"?chain={encode(steps)}", **how)
-    expect(cards(page)).to_have_count(len(steps))
+    expect(cards(page)).to_have_count(len(steps), timeout=WORK_MILLISECONDS)
     return page
 
 
@@ -178,7 +178,7 @@ def test_recipes_are_chosen_loaded_and_saved(visit: Visit, tmp_path: Path) -> No
 
 def test_a_link_that_is_wrong_says_so(visit: Visit) -> None:
     page = visit("?chain=1.abc")
-    expect(page.get_by_test_id("toast-body")).to_contain_text("cut off or changed")
+    expect(page.locator("#film-link")).to_contain_text("cut off or changed", timeout=WORK_MILLISECONDS)
     expect(cards(page)).to_have_text(["1. Upscale"])
 
 

@@ -18,6 +18,7 @@ from restore.jobs import Function, JobStore
 from restore.media.clips.facts import ClipInfo
 from restore.recipes import decode
 from restore.settings import Settings
+from restore.ui import markup
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.clip_options import ClipComponents
 from restore.ui.clip_upload import ClipUpload
@@ -107,13 +108,15 @@ def build_film_tab(
         except RestoreError as error:
             raise to_gradio_error(error) from None
 
-    def from_link(request: gr.Request) -> Any:
+    def from_link(request: gr.Request) -> Update:
         if CHAIN not in request.query_params:
-            return gr.skip()
+            return {link: gr.skip()}
         try:
-            return editor_value(decode(request.query_params[CHAIN]))
+            value = editor_value(decode(request.query_params[CHAIN]))
         except RestoreError as error:
-            raise to_gradio_error(error) from None
+            # In the page, because of an event that waits for no other Gradio shows no error.
+            return {link: markup.failure(to_gradio_error(error))}
+        return {chain: value, link: link_to(value)}
 
     upload.connect(show_clip, [*frame.of_clip, *moment.of_clip, *cuts.of_clip], lambda name: {}, [])
     clip.connect()
@@ -134,7 +137,7 @@ def build_film_tab(
     )
     chain.upload(load, chain, chain, preprocess=False, concurrency_limit=None, **QUIET)
     gr.on([chain.input, chain.change], link_to, chain, link, preprocess=False, concurrency_limit=None, **QUIET)
-    page.load(from_link, None, chain, **QUIET)
+    page.load(from_link, None, [chain, link], queue=False, **QUIET)
     panel.connect(page, store, identity, settings, concurrency_limit)
     cuts.connect(page, store, plan_all, asked, concurrency_limit)
     frame.connect(page, store, executor, plan_frame, asked, concurrency_limit)
