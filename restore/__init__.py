@@ -18,6 +18,7 @@ from restore.errors import (
     InputError,
     LimitError,
     OutputError,
+    Paused,
     ResourceError,
     RestoreError,
     SettingsError,
@@ -29,7 +30,7 @@ from restore.settings import Settings, load_settings
 from restore.version import __version__
 
 if TYPE_CHECKING:
-    from restore.clip_pipeline import restore_frames, restore_video
+    from restore.clip_pipeline import restore_frames, restore_in_segments, restore_partly, restore_video
     from restore.colour.references import Reference
     from restore.estimates import Estimate, estimate
     from restore.frame import Frame
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from restore.media.clips.sequence import ImageSequence
     from restore.paddlegan_names import steps_from_process_order
     from restore.pipeline import restore_image
+    from restore.segments.run import Done
     from restore.stages import Clean, Colorize, Faces, Interpolate, Upscale, parse_steps, recipe
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "Cancelled",
     "Clean",
     "Colorize",
+    "Done",
     "Encoding",
     "Estimate",
     "Faces",
@@ -54,6 +57,7 @@ __all__ = [
     "Interpolate",
     "LimitError",
     "OutputError",
+    "Paused",
     "Position",
     "Progress",
     "Reference",
@@ -72,6 +76,8 @@ __all__ = [
     "recipe",
     "restore_frames",
     "restore_image",
+    "restore_in_segments",
+    "restore_partly",
     "restore_video",
     "steps_from_process_order",
 ]
@@ -82,6 +88,9 @@ _LAZY = {
     "Frame": "restore.frame",
     "ImageSequence": "restore.media.clips.sequence",
     "estimate": "restore.estimates",
+    "Done": "restore.segments.run",
+    "restore_in_segments": "restore.clip_pipeline",
+    "restore_partly": "restore.clip_pipeline",
     "restore_frames": "restore.clip_pipeline",
     "restore_video": "restore.clip_pipeline",
     "restore_image": "restore.pipeline",

@@ -46,8 +46,8 @@ from restore.errors import InputError, OutputError, SettingsError
 from restore.faces.keep import CropFolder
 from restore.frame import Frame
 from restore.inference.engine import Engine
-from restore.media.clips.clip_file import track_time_base
 from restore.known_shots import frames_with_known_shots, with_known_shots
+from restore.media.clips.clip_file import track_time_base
 from restore.media.clips.containers import open_clip
 from restore.media.clips.encoders import Encoding
 from restore.media.clips.probe import probe

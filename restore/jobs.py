@@ -16,14 +16,14 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restore.errors import UNEXPECTED, BusyError, Cancelled, GoneError, OutputError, RestoreError
+from restore.errors import UNEXPECTED, BusyError, Cancelled, GoneError, OutputError, Paused, RestoreError
 from restore.process_mark import is_left_behind, put_mark, remove_mark
 from restore.progress import Position, Progress
 from restore.report import write_json
@@ -34,8 +34,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Function = Callable[[Progress, Path], Mapping[str, Any]]
-"""The work of a job: given somebody to report to and an empty folder, it returns values for JSON."""
+Steps = Generator[object, None, Mapping[str, Any]]
+"""Work that is done in pieces: it stops for a moment after each, and returns values for JSON in the end."""
+
+Function = Callable[[Progress, Path], Mapping[str, Any] | Steps]
+"""The work of a job: given somebody to report to and an empty folder, it returns values for JSON, or the steps to them.
+"""
 
 # Results are served to whoever knows the name of the folder, so it must not be guessable; the prefix tells ours from
 # what else lies there.
@@ -122,6 +126,7 @@ class Job:
         self.title = title
         self.folder = root / f"{PREFIX}{id}"
         self._function: Function | None = function
+        self._steps: Steps | None = None
         self._ahead = ahead
         self._progress = Progress(self._listen)
         self._paces: dict[tuple[int, str, str], _Pace] = {}
@@ -192,9 +197,13 @@ class Job:
             function = self._function
             if function is None:
                 return True
-            self._state, self._since = State.RUNNING, time.monotonic()
+            if self._state is State.WAITING:
+                self._state, self._since = State.RUNNING, time.monotonic()
         try:
-            self._run(function)
+            result = self._advance(function)
+            if result is None:
+                return False
+            self._keep(result)
         except BaseException as error:
             stopped = isinstance(error, Cancelled) or self._progress.cancelled
             if not isinstance(error, RestoreError):
@@ -203,19 +212,34 @@ class Job:
             _remove(self.folder)
             with self._lock:
                 if stopped:
-                    self._end(State.STOPPED, time.monotonic(), _stopped())
+                    self._end(State.STOPPED, time.monotonic(), error if isinstance(error, Paused) else _stopped())
                 else:
                     self._end(State.FAILED, time.monotonic(), error)
         return True
 
-    def _run(self, function: Function) -> None:
+    def _advance(self, function: Function) -> Mapping[str, Any] | None:
+        """Begin the work, or take the next step of it; what it returned, ``None`` as long as there is more to do."""
+        if self._steps is None:
+            try:
+                self.folder.mkdir(mode=0o700, parents=True)
+                put_mark(self.folder)
+            except OSError as error:
+                raise OutputError(f"No folder for the result can be made on the server: {error.strerror}.") from error
+            work = function(self._progress, self.folder)
+            if not isinstance(work, Generator):
+                return work
+            self._steps = work
         try:
-            self.folder.mkdir(mode=0o700, parents=True)
-            put_mark(self.folder)
-        except OSError as error:
-            raise OutputError(f"No folder for the result can be made on the server: {error.strerror}.") from error
+            next(self._steps)
+        except StopIteration as end:
+            result: Mapping[str, Any] = end.value
+            return result
+        return None
+
+    def _keep(self, values: Mapping[str, Any]) -> None:
+        """Put down what came of the work, and come to the end."""
         # As another process will read it: what is no JSON fails here and not there.
-        result = json.loads(json.dumps(dict(function(self._progress, self.folder))))
+        result = json.loads(json.dumps(dict(values)))
         until = time.monotonic()
         remove_mark(self.folder)
         files = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
@@ -237,7 +261,7 @@ class Job:
 
     def _end(self, state: State, until: float, error: BaseException | None = None) -> None:
         """Come to the end, with the lock held; whatever the work holds is let go."""
-        self._state, self._until, self._error, self._function = state, until, error, None
+        self._state, self._until, self._error, self._function, self._steps = state, until, error, None, None
         self._ended.set()
 
     def _listen(self, position: Position) -> None:

@@ -140,6 +140,20 @@ def parser() -> Parser:
         metavar="FOLDER",
         help="keep the faces in cropped_faces and restored_faces in this folder, as they were and restored",
     )
+    going_on = one.add_argument_group(
+        "going on with a clip that was interrupted, which is what happens when the same is run again"
+    )
+    going_on.add_argument(
+        "--no-resume", action="store_true", help="keep nothing on the way, and begin anew; always so with --crops"
+    )
+    going_on.add_argument(
+        "--partial", action="store_true", help="compute nothing, and put what is done so far into OUT, sound and all"
+    )
+    going_on.add_argument(
+        "--keep-master",
+        action="store_true",
+        help="keep lossless frames as well, if the disk has room, for another codec or quality later on",
+    )
     one.add_argument("--quiet", action="store_true", help="say nothing but errors")
 
     before = command("estimate", estimate, "say what will come out of a clip and how long it takes", ESTIMATE_HELP)

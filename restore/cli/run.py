@@ -38,6 +38,23 @@ def save(path: Path, steps: Sequence[Any], taken: Sequence[Path]) -> None:
     save_recipe(path, steps)
 
 
+def work_folder(arguments: argparse.Namespace, settings: Settings) -> Path | None:
+    """Where clips are kept on the way, so that the same command goes on from there; ``None`` where they are not.
+
+    Raises ``SettingsError`` for options that contradict each other.
+    """
+    from restore.segments.folder import usable, work_root
+
+    needed = [name for name in ("partial", "keep_master") if getattr(arguments, name)]
+    if arguments.no_resume or arguments.crops is not None:
+        if needed:
+            against = "--no-resume" if arguments.no_resume else "--crops"
+            raise SettingsError(f"--{needed[0].replace('_', '-')} needs what is kept on the way: leave {against} out.")
+        return None
+    root = work_root(settings)
+    return root if needed or usable(root) else None
+
+
 def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
     """The command ``run``."""
     from restore.cli.folders import is_folder
@@ -54,7 +71,18 @@ def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:
         make_folder(target)  # as PaddleGAN's tool does
     if arguments.save_recipe is not None:
         save(Path(arguments.save_recipe), steps, (source, target))
-    restorer = Restorer(steps, settings, progress, bars, arguments.quiet, clip_options(arguments), arguments.crops)
+    restorer = Restorer(
+        steps,
+        settings,
+        progress,
+        bars,
+        arguments.quiet,
+        clip_options(arguments),
+        arguments.crops,
+        work_folder(arguments, settings),
+        arguments.keep_master,
+        arguments.partial,
+    )
     if arguments.rate is not None:
         return run_file(restorer, source, target, report, frames=sequence_of(source, arguments.rate))
     refuse_pattern(source)

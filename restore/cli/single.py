@@ -22,7 +22,9 @@ from restore.settings import Settings
 class Restorer:
     """What is the same for every picture and clip of one command.
 
-    ``clips`` are the options of the latter, ``crops`` is the folder that faces are kept in.
+    ``clips`` are the options of the latter, ``crops`` is the folder that faces are kept in, ``work`` the one in which
+    clips are kept on the way, also as lossless frames with ``keep_master``. With ``partial`` nothing is computed: what
+    is done of a clip is the result.
     """
 
     steps: Sequence[Any]
@@ -32,6 +34,22 @@ class Restorer:
     quiet: bool
     clips: Mapping[str, Any] = field(default_factory=dict)
     crops: str | None = None
+    work: Path | None = None
+    keep_master: bool = False
+    partial: bool = False
+
+    def _so_far(self, source: Path | restore.ImageSequence, target: Path) -> dict[str, Any]:
+        """Put into ``target`` what is done of a clip, and say how much that is."""
+        from restore.cli.folders import is_clip_name
+
+        if not is_clip_name(target) or self.work is None:
+            raise SettingsError(f"--partial is for clips, and {target.name} is none: leave it out.")
+        what: dict[str, Any] = {"steps": self.steps, "progress": self.progress, "settings": self.settings}
+        done = restore.restore_partly(source, target, work=self.work, **what, **self.clips)
+        self.bars.close()
+        if not self.quiet:
+            put(str(target))
+        return {"partial": True, "segments": done.segments, "until": str(done.until)}
 
     def restore(self, source: Path | restore.ImageSequence, target: Path, apart: Path = Path()) -> dict[str, Any]:
         """Restore one picture or clip, as the suffix of ``target`` says, and name its result on standard output; the
@@ -44,8 +62,11 @@ class Restorer:
         what: dict[str, Any] = {"steps": self.steps, "progress": self.progress, "settings": self.settings}
         what["crops"] = self.crops and Path(self.crops) / apart
         try:
+            if self.partial:
+                return self._so_far(source, target)
             if is_clip_name(target):
-                report = restore.restore_video(source, target, **what, **self.clips)
+                kept: dict[str, Any] = {"work": self.work, "keep_master": self.keep_master}
+                report = restore.restore_video(source, target, **what, **kept, **self.clips)
             elif isinstance(source, Path):
                 report = restore.restore_image(source, target, **what)
             else:

@@ -39,6 +39,19 @@ def work_root(settings: Settings) -> Path:
     return settings.work_dir or caches.own_folder("work")
 
 
+def usable(root: Path) -> bool:
+    """Whether work can be kept below ``root``, which is made if need be; says why, in the log, where it cannot."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if os.access(root, os.W_OK | os.X_OK):
+            return True
+        reason = "it cannot be written to"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    logger.warning("What is done of a clip is not kept in %s, for %s: an interrupted run begins anew.", root, reason)
+    return False
+
+
 @dataclass(frozen=True)
 class Record:
     """What there is to know of a segment that is whole.

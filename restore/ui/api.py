@@ -20,17 +20,19 @@ from gradio.data_classes import FileData
 from gradio.events import api
 
 import restore
+from restore.clip_pipeline import restore_in_segments
 from restore.clip_plan import ClipOptions, plan_clip
 from restore.errors import InputError, LimitError, SettingsError
 from restore.executors import Executor
 from restore.inventory import device_facts, model_facts
-from restore.jobs import Job, JobStore, Snapshot, State
+from restore.jobs import Job, JobStore, Snapshot, State, Steps
 from restore.media.clips.encoders import Codec, Container, Encoding
 from restore.media.clips.facts import ClipInfo
 from restore.media.clips.probe import probe as probe_clip
 from restore.media.clips.reader import Deinterlace
 from restore.media.images import probe_image
 from restore.progress import FRAMES, Progress
+from restore.segments.folder import work_root
 from restore.settings import Settings
 from restore.stages import Colorize, Faces, Interpolate, Stage, Upscale
 from restore.stages.interpolate import Duplicates, Sound
@@ -575,21 +577,10 @@ def restore_clip(
     settings: Settings,
     progress: Progress,
     folder: Path,
-) -> dict[str, Any]:
-    """The work of a job, as above."""
-    report = restore.restore_video(
-        source,
-        folder / name,
-        chain,
-        options.start,
-        options.end,
-        progress,
-        settings=settings,
-        encoding=options.encoding,
-        deinterlace=options.deinterlace,
-        square_pixels=options.square_pixels,
-        cuts=options.cuts,
-        cut_threshold=options.cut_threshold,
+) -> Steps:
+    """The work of a job, as above, one segment at a time."""
+    report = yield from restore_in_segments(
+        source, folder / name, chain, progress=progress, work=work_root(settings), settings=settings, **vars(options)
     )
     return {"file": name, "report": report.to_dict()}
 

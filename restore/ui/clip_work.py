@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import restore
+from restore.clip_pipeline import restore_in_segments, restore_partly
 from restore.clip_plan import ClipOptions, ClipPlan, plan_clip, stretch_of
 from restore.errors import Cancelled, RestoreError
 from restore.media.clips.probe import probe
 from restore.media.clips.seconds import seconds_of
 from restore.progress import Progress
+from restore.segments.folder import work_root
+from restore.segments.run import Done
 from restore.settings import Settings
 from restore.stages import Stage
 from restore.ui.clip_preview import PREVIEW, PREVIEW_OF_SOURCE, plays_in_browsers, unlimited, write_player
@@ -43,22 +45,14 @@ def plan_work(work: ClipWork, folder: Path) -> ClipPlan:
     return plan_clip(info, work.source, folder / work.name, work.stages, work.options, work.settings)
 
 
-def restore_upload(work: ClipWork, progress: Progress, folder: Path) -> dict[str, Any]:
-    """The work of a job: restore a clip, with what browsers play of source and result and the report beside it."""
+def restore_upload(work: ClipWork, progress: Progress, folder: Path) -> Generator[Done, None, dict[str, Any]]:
+    """The work of a job: restore a clip, with what browsers play of source and result and the report beside it.
+
+    One segment at a time; those that are done are kept, also for another job on the same clip with the same settings.
+    """
     source, target, settings, options = work.source, folder / work.name, work.settings, work.options
-    report = restore.restore_video(
-        source,
-        target,
-        work.stages,
-        options.start,
-        options.end,
-        progress,
-        settings=settings,
-        encoding=options.encoding,
-        deinterlace=options.deinterlace,
-        square_pixels=options.square_pixels,
-        cuts=options.cuts,
-        cut_threshold=options.cut_threshold,
+    report = yield from restore_in_segments(
+        source, target, work.stages, progress=progress, work=work_root(settings), **_settings_of(work)
     )
     report_path = folder / f"{target.stem}_report.json"
     report.write(report_path)
@@ -73,6 +67,18 @@ def restore_upload(work: ClipWork, progress: Progress, folder: Path) -> dict[str
         played=None if played is None else {**played, "stretch": float(stretch)},
         options=options_values(options, stretch),
     )
+
+
+def partial_result(work: ClipWork, target: Path) -> Done:
+    """Write what is done so far of ``work`` to ``target``, with the sound of that part; raises ``OutputError`` where
+    that is nothing yet. Whoever is at work on it goes on.
+    """
+    return restore_partly(work.source, target, work.stages, work=work_root(work.settings), **_settings_of(work))
+
+
+def _settings_of(work: ClipWork) -> dict[str, Any]:
+    """All that was chosen for the clip beside the chain, as the functions that restore it take it."""
+    return {"settings": work.settings, **vars(work.options)}
 
 
 def played_beside(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from restore.jobs import Job, JobStore
+from restore.jobs import Job, JobStore, Steps
 from restore.progress import Progress
 from restore.settings import Settings
 from restore.ui.attach import Update
@@ -18,11 +17,11 @@ from restore.ui.clip_work import ClipWork, restore_upload
 from restore.ui.film_live import FrameShelf, address_of, live_frame
 
 
-def restore_film(work: ClipWork, progress: Progress, folder: Path) -> dict[str, Any]:
+def restore_film(work: ClipWork, progress: Progress, folder: Path) -> Steps:
     """The work of a job, as ``restore_upload``, with the frame in work to look at meanwhile."""
     shelf = FrameShelf(folder)
     try:
-        return restore_upload(work, progress.seen_by(shelf), folder)
+        return (yield from restore_upload(work, progress.seen_by(shelf), folder))
     finally:
         shelf.clear()
 
