@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,7 @@ def by_shot(references: Sequence[Reference], cuts: Sequence[Fraction], begin: Fr
         if seconds is None:
             found.append(reference)
         elif not any(seconds < cut <= begin for cut in cuts):
-            found.append(Reference(reference.path, shot=sum(begin < cut <= seconds for cut in cuts)))
+            found.append(replace(reference, shot=sum(begin < cut <= seconds for cut in cuts), time=None))
     return tuple(found)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from restore import catalog
+from restore.colour.already import noticed
 from restore.colour.deepremaster import (
     BLOCK,
     MACS_PER_PIXEL,
@@ -194,6 +195,7 @@ class OpenColorize:
         def shot(pixels: Iterator[Tensor], first: Frame) -> Generator[Tensor]:
             return self._shot(pixels, self._references(first, engine), engine)
 
+        frames = noticed(frames, engine)
         yield from each_of_known_shots(frames, shot, lambda frame, made: replace(frame, pixels=made, before=None))
         if engine.begin is None:  # else this was a part of the clip, and others may have used the rest
             self._warn_of_unused(engine)
