@@ -127,6 +127,7 @@ def test_the_commands_and_the_python_for_colour_do_what_it_says(here: Path) -> N
         red, _, blue = picture.convert("RGB").split()
     assert red.tobytes() != blue.tobytes()
     assert restore.probe(here / "coloured.mp4").video.frames == 20
+    assert restore.probe(here / "wanted.mp4").video.frames == 20
     assert run(sys.executable, "-c", snippet("Colour", "python")).split() == ["(192,", "108)", "built-in-colour"]
 
 
