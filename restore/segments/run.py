@@ -278,6 +278,7 @@ class SegmentRun:
                 frames = within(frames, segment, factor, self._needs[0])
             for frame in frames:
                 self.parts.done[0] = begun[0] + segment.frames
+                self.engine.progress.show(frame)
                 self.sink.put(frame)
                 del frame
         bounds = segment.bounds

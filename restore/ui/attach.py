@@ -15,7 +15,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from restore.errors import Cancelled
+from restore.errors import Cancelled, Paused
 from restore.jobs import Function, Job, JobStore, State
 from restore.ui import markup
 from restore.ui.errors import to_gradio_error
@@ -107,6 +107,8 @@ def attach(
                 yield {**panel.standing(_standing(job)), **seen, **buttons(can_stop=not job.stopping)}
                 await asyncio.sleep(POLL_SECONDS)
             end = panel.filled(job)
+        except Paused:
+            end = panel.empty(markup.status(both("state.paused")))
         except Cancelled:
             end = panel.empty(markup.status(both("state.stopped")))
         except Exception as error:

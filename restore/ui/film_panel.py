@@ -1,4 +1,4 @@
-"""What the tab for films shows of a run: all that a tab for clips does, and the frame in work while it goes on."""
+"""What the tab for films shows of a run: all that a tab for clips does, and what there is to see while it goes on."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from restore.jobs import Job, JobStore, Steps
+from restore.jobs import Job, JobStore, State, Steps
 from restore.progress import Progress
 from restore.settings import Settings
 from restore.ui.attach import Update
 from restore.ui.clip_results import ClipPanel
 from restore.ui.clip_work import ClipWork, restore_upload
 from restore.ui.film_live import FrameShelf, address_of, live_frame
+from restore.ui.film_so_far import AtWork, SoFarPanel
 
 
-def restore_film(work: ClipWork, progress: Progress, folder: Path) -> Steps:
-    """The work of a job, as ``restore_upload``, with the frame in work to look at meanwhile."""
+def restore_film(at_work: AtWork, work: ClipWork, progress: Progress, folder: Path) -> Steps:
+    """The work of a job, as ``restore_upload``, with the frame in work and what is done so far to look at meanwhile."""
     shelf = FrameShelf(folder)
     try:
-        return (yield from restore_upload(work, progress.seen_by(shelf), folder))
+        with at_work.on(work, folder):
+            return (yield from restore_upload(work, progress.seen_by(shelf), folder))
     finally:
         shelf.clear()
 
@@ -30,32 +32,44 @@ class FilmPanel:
     """The components, made where it is called for; a ``JobPanel``."""
 
     def __init__(self, settings: Settings, prefix: str, parameter: str, pair: str) -> None:
-        self._live = live_frame(f"{prefix}live")
         self._result = ClipPanel(settings, prefix, parameter, pair)
+        self._live = live_frame(f"{prefix}live")
+        self._so_far = SoFarPanel(prefix)
         self.status_id = self._result.status_id
 
     @property
     def components(self) -> list[Block]:
-        return [*self._result.components, self._live]
+        return [*self._result.components, self._live, *self._so_far.components]
 
     def standing(self, html: str) -> Update:
         return self._result.standing(html)
 
     def empty(self, html: str) -> Update:
-        return {**self._result.empty(html), self._live: None}
+        return {**self._result.empty(html), **self._nothing_in_work()}
 
     def failed(self, error: gr.Error) -> Update:
-        return {**self._result.failed(error), self._live: None}
+        return {**self._result.failed(error), **self._nothing_in_work()}
 
     def filled(self, job: Job) -> Update:
-        return {**self._result.filled(job), self._live: None}
+        return {**self._result.filled(job), **self._nothing_in_work()}
 
     def live(self, job: Job) -> Update:
-        """What is to be seen of a job that runs, beside how it stands."""
-        return {self._live: address_of(job)}
+        """What is to be seen of a job that has not ended, beside how it stands."""
+        running = job.snapshot().state is State.RUNNING
+        return {self._live: address_of(job), **(self._so_far.offered() if running else {})}
 
     def connect(
-        self, page: gr.Blocks, store: JobStore, identity: Component, settings: Settings, concurrency_limit: int
+        self,
+        page: gr.Blocks,
+        store: JobStore,
+        at_work: AtWork,
+        identity: Component,
+        settings: Settings,
+        concurrency_limit: int,
     ) -> None:
-        """Let the side-by-side clip of the job that ``identity`` holds be made."""
+        """Let what is done of the job that ``identity`` holds be shown, and in the end a side-by-side clip be made."""
         self._result.connect(page, store, identity, settings, concurrency_limit)
+        self._so_far.connect(store, at_work, identity, settings)
+
+    def _nothing_in_work(self) -> Update:
+        return {self._live: None, **self._so_far.gone()}

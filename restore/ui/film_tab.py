@@ -29,6 +29,7 @@ from restore.ui.film_chain import chain_editor, chosen_steps, editor_value, load
 from restore.ui.film_link import chain_link, link_to
 from restore.ui.film_moment import MomentPanel
 from restore.ui.film_panel import FilmPanel, restore_film
+from restore.ui.film_so_far import AtWork
 from restore.ui.film_summary import FilmSummary
 from restore.ui.frame_panel import FramePanel
 from restore.ui.texts import both, label
@@ -73,6 +74,7 @@ def build_film_tab(
             panel = FilmPanel(settings, PREFIX, "film", "film-pair")
     frame = FramePanel(PREFIX)
     moment = MomentPanel(PREFIX)
+    at_work = AtWork()
     asked: list[Component] = [upload.file, chain, *clip.inputs, *cuts.inputs]
 
     def read(file: Mapping[str, Any] | None, steps: object, *values: Any) -> ClipWork:
@@ -100,7 +102,7 @@ def build_film_tab(
         """Refuse at once what can be refused, not after a wait for others."""
         work = read(*values)
         plan_work(work, store.root)
-        return partial(restore_film, work), work.name
+        return partial(restore_film, at_work, work), work.name
 
     def load(value: object) -> Any:
         try:
@@ -138,7 +140,7 @@ def build_film_tab(
     chain.upload(load, chain, chain, preprocess=False, concurrency_limit=None, **QUIET)
     gr.on([chain.input, chain.change], link_to, chain, link, preprocess=False, concurrency_limit=None, **QUIET)
     page.load(from_link, None, [chain, link], queue=False, **QUIET)
-    panel.connect(page, store, identity, settings, concurrency_limit)
+    panel.connect(page, store, at_work, identity, settings, concurrency_limit)
     cuts.connect(page, store, plan_all, asked, concurrency_limit)
     frame.connect(page, store, executor, plan_frame, asked, concurrency_limit)
     moment.connect(page, store, read, asked, concurrency_limit)
