@@ -148,6 +148,13 @@ def test_the_client_gets_its_result_and_gets_it_again(here: Path, server: Server
     assert width(Path(coloured)) == 96
 
 
+def test_the_client_begins_a_film_and_gets_it_later(here: Path, server: Server) -> None:
+    code = snippet("From a program", "py").replace("http://127.0.0.1:7860", server.url.rstrip("/"))
+    foreseen, result = run(sys.executable, "-c", code).splitlines()[-2:]
+    assert foreseen.startswith("[192, 128] 50 ")
+    assert result.endswith("film_restored.mp4 [192, 128] 40")
+
+
 def test_curl_gets_its_result(here: Path, server: Server) -> None:
     commands = snippet("From a program", "bash").replace("http://127.0.0.1:7860", server.url.rstrip("/"))
     run("bash", "-euo", "pipefail", "-c", commands)
