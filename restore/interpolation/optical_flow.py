@@ -3,8 +3,8 @@
 The motion is that of dense inverse search with variational refinement (Kroeger et al. 2016,
 https://arxiv.org/abs/1603.03590; OpenCV's), at full resolution, from each frame to the other. Where the two agree they
 are trusted. Both are carried to the time wanted, and from there both frames are looked up, each counting as much as it
-can be seen from there. Where following the motion matches no better than standing still, the mean of the frames takes
-part, which is the least wrong where nothing is known.
+can be seen from there. Where following the motion matches no better than standing still, or hardly anything moves, the
+mean of the frames takes part, which is the least wrong where nothing is known.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ LEAST_SEEN = 0.3
 """How much of a frame counts where it seems to be hidden altogether."""
 WINDOW = 7
 """Side in pixels of the squares over which frames are compared."""
+STANDING = 0.4
+"""Pixels of motion up to which the mean of the frames is as sharp, and nearer than what noise makes of the motion; it
+takes no part any more from twice as many on."""
 NOISE = 0.5 / 255**2
 """The mean square difference that says nothing."""
 LUMA = (0.299, 0.587, 0.114)
@@ -169,7 +172,8 @@ def at(pair: Pair, time: float) -> Tensor:
 
     unmatched, unmoved = _difference(first, second) + NOISE, pair.change + NOISE
     still = (1 - time) * pair.first + time * pair.second
-    frame = torch.lerp(frame, still, unmatched / (unmatched + unmoved))
+    standing = (2 - way.norm(dim=1, keepdim=True) / STANDING).clamp(0, 1)
+    frame = torch.lerp(frame, still, torch.maximum(unmatched / (unmatched + unmoved), standing))
     # What came into view between the frames was in neither; the nearer one is the better guess.
     return torch.where(weight > LEAST_WEIGHT, frame, first if time <= 0.5 else second)[0].clamp(0, 1)
 
