@@ -13,11 +13,14 @@ from facexlib.detection.retinaface import RetinaFace
 from facexlib.parsing.parsenet import ParseNet
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.ops import box_iou
 
 from restore import catalog, networks
 from restore.faces import detect, parse
+from restore.faces.align import SIDE, TEMPLATE, similarity
+from restore.faces.track import spread
 from restore.inference.engine import Engine
 from restore.inference.runner import NetworkSource
 from restore.progress import Progress
@@ -113,6 +116,72 @@ def test_faces_of_every_size_are_found_where_they_are(squares: Squares, longest:
     np.testing.assert_allclose(face.box, wanted, atol=1.5 * pixel)
     np.testing.assert_allclose(face.landmarks, np.tile(wanted[:2], (5, 1)), atol=1.5 * pixel)
     assert max(max(size) for size in squares.seen) <= detector.longest
+
+
+class Upright(nn.Module):
+    """Finds the face of five dots, whose brightness says which they are, if it stands about upright; if it is tilted it
+    is taken for a less tilted one, as RetinaFace does.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        boxes, landmarks, scores = zip(*(self.face(picture.double().numpy()) for picture in pictures), strict=True)
+        return torch.stack(boxes)[:, None], torch.stack(landmarks)[:, None], torch.tensor(scores)[:, None]
+
+    def face(self, picture: NDArray[np.float64]) -> tuple[Tensor, Tensor, float]:
+        rows, columns = np.nonzero(picture[0] > 0.5)
+        which = np.rint(picture[1, rows, columns] / picture[0, rows, columns] * 6)
+        if not {1, 2, 3, 4, 5} <= set(which):
+            return torch.zeros(4), torch.zeros(5, 2), 0.0
+        places = np.stack([columns, rows], axis=1)
+        dots = np.stack([np.median(places[which == number], axis=0) for number in range(1, 6)])
+        tilt = angle(dots)
+        if abs(tilt) > 60:
+            return torch.zeros(4), torch.zeros(5, 2), 0.0
+        centre, half = dots.mean(axis=0), 1.8 * spread(dots)
+        seen = turned(dots - centre, np.sign(tilt) * max(0, abs(tilt) - 15) / 2) + centre
+        box = np.concatenate([centre - half, centre + half])
+        return torch.from_numpy(box).float(), torch.from_numpy(seen).float(), 0.999 - abs(tilt) / 2000
+
+
+def turned(points: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
+    """``points`` ``(K, 2)`` turned clockwise around the origin."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return points @ np.array([(cos, sin), (-sin, cos)])
+
+
+def angle(landmarks: NDArray[np.float64]) -> float:
+    """Degrees by which a face has to be turned clockwise to stand upright."""
+    matrix = similarity(landmarks)
+    assert matrix is not None
+    return float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])))
+
+
+@pytest.mark.parametrize("longest", [360, 1300])
+@pytest.mark.parametrize("degrees", [0, 40, 90, 135, 180, -60, -90])
+def test_a_face_is_found_however_it_is_turned(monkeypatch: pytest.MonkeyPatch, degrees: float, longest: int) -> None:
+    height, width = longest * 2 // 3, longest
+    upright = (TEMPLATE - TEMPLATE.mean(axis=0)) / SIDE * 0.5 * height
+    dots = turned(upright, degrees) + np.array([0.4 * width, 0.55 * height])
+    places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1)
+    batch = torch.zeros(1, 3, height, width)
+    for number, dot in enumerate(dots, start=1):
+        disc = torch.from_numpy(np.linalg.norm(places - dot, axis=-1) < 0.02 * height)
+        batch[0, :, disc] = torch.tensor([1, number / 6, 0])[:, None]
+
+    @contextmanager
+    def opened(_source: NetworkSource, _engine: Engine) -> Iterator[nn.Module]:
+        with torch.inference_mode():
+            yield Upright()
+
+    monkeypatch.setattr(detect, "opened", opened)
+    ((face,),) = detect.Detector(NetworkSource("retinaface-mobilenet", "dots", dict), _engine()).detect(batch)
+
+    assert np.linalg.norm(face.landmarks - dots, axis=1).max() < 0.1 * spread(dots)
+    np.testing.assert_allclose((face.box[:2] + face.box[2:]) / 2, dots.mean(axis=0), atol=0.02 * longest)
 
 
 def _engine() -> Engine:

@@ -36,6 +36,7 @@ from restore.faces.paste import paste, plain_mask, soften
 from restore.faces.steady import Shown, steadied
 from restore.faces.tone import match_tone
 from restore.faces.track import Place, Points, Tracker, spread
+from restore.faces.turned import TURNS
 from restore.faces.warp import compose, invert, resizing, sample
 from restore.inference.engine import Engine
 from restore.inference.runner import NetworkSource
@@ -89,6 +90,7 @@ def matrix_of(points: Points) -> Any:
 
 
 PICTURE = texture(360, 480)
+SMALL = texture(180, 240)
 MASK = soften(plain_mask())
 
 
@@ -304,16 +306,19 @@ class Known:
     """Stands in for the detector: gives the faces that it was told, frame after frame."""
 
     rows: Iterator[list[Face]]
+    turns: list[tuple[int, ...]]
 
     def __init__(self, *_: object) -> None: ...
 
-    def detect(self, batch: Tensor) -> list[list[Face]]:
+    def detect(self, batch: Tensor, turns: Sequence[int]) -> list[list[Face]]:
+        self.turns.append(tuple(turns))
         return [next(self.rows) for _ in batch]
 
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> type[Known]:
     monkeypatch.setattr(flow_module, "Detector", Known)
+    monkeypatch.setattr(Known, "turns", [], raising=False)
     return Known
 
 
@@ -337,12 +342,12 @@ def inverted(crops: Tensor) -> Tensor:
 
 
 def test_many_faces_and_none(monkeypatch: pytest.MonkeyPatch, known: type[Known]) -> None:
-    picture = texture(240, 1200)
-    faces = [face(30 + 40 * (i % 28), 30 + 40 * (i // 28), 36, 7 * i) for i in range(120)]
+    picture = texture(240, 400)
+    faces = [face(30 + 40 * (i % 9), 30 + 40 * (i // 9), 36, 7 * i) for i in range(42)]
     known.rows = iter([faces, []])
     one = flow(monkeypatch, lambda crops: crops)
     (result,) = one.run([Frame(picture)])
-    assert (one.counts.found, one.counts.restored) == (120, 120)
+    assert (one.counts.found, one.counts.restored) == (42, 42)
     assert decibels(result.pixels, picture) >= LEAST_DB
     (result,) = flow(monkeypatch, inverted).run([Frame(picture)])
     assert torch.equal(result.pixels, picture)
@@ -423,13 +428,13 @@ def test_a_clip_keeps_its_frames_times_and_repeats_and_few_of_them_wait(
             pts=Fraction(i, 24),
             duration=Fraction(1, 24),
             repeat=i % 2 == 1,
-            shot=i // 12,
+            shot=i // 10,
         )
-        for i in range(24)
+        for i in range(20)
     ]
     for before, after in zip(frames[::2], frames[1::2], strict=True):
         object.__setattr__(after, "pixels", before.pixels)
-    known.rows = iter([face(64 + i, 48, 60)] for i in range(12))
+    known.rows = iter([face(64 + i, 48, 60)] for i in range(10))
     taken = 0
 
     def source() -> Iterator[Frame]:
@@ -447,11 +452,25 @@ def test_a_clip_keeps_its_frames_times_and_repeats_and_few_of_them_wait(
     assert [(r.pts, r.duration, r.repeat, r.shot) for r in results] == [
         (f.pts, f.duration, f.repeat, f.shot) for f in frames
     ]
-    assert (whole.counts.frames, whole.counts.restored) == (12, 12)
+    assert (whole.counts.frames, whole.counts.restored) == (10, 10)
     for before, after in zip(results[::2], results[1::2], strict=True):
         assert after.pixels is before.pixels
     for result, source_frame in zip(results, frames, strict=True):
         assert not torch.equal(result.pixels, source_frame.pixels)
+
+
+def test_a_clip_is_turned_where_a_shot_begins_and_then_as_faces_were_seen_in_it(
+    monkeypatch: pytest.MonkeyPatch, known: type[Known]
+) -> None:
+    lying, standing = replace(face(64, 48, 60, 90), turn=1), face(64, 48, 60)
+    known.rows = iter([[lying, standing]] * 8 + [[standing]] * 44)
+    still = SMALL[:, :96, :128].contiguous()
+    frames = [Frame(still, pts=Fraction(i, 24), shot=0 if i < 8 else 1) for i in range(52)]
+    list(flow(monkeypatch, inverted, min_size=1000).run(frames))
+    assert known.turns[:2] == [TURNS, (0, 1)], "the lying one is looked for again"
+    assert known.turns[2:4] == [TURNS, (0,)], "and not in the next shot"
+    assert known.turns[4:].count(TURNS) == 1, "but somebody may lie down"
+    assert set(known.turns[4:]) == {TURNS, (0,)}
 
 
 def test_large_frames_wait_in_small_numbers() -> None:
@@ -541,7 +560,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(parsenet, "_CHANNELS", (8,) * len(parsenet._CHANNELS))
         for name in ("gfpgan-1.4", "parsenet"):
             save_file(filled(name), folder / f"{name}.safetensors")
-        save_file(seeing(PICTURE), folder / "retinaface-mobilenet.safetensors")
+        save_file(seeing(SMALL), folder / "retinaface-mobilenet.safetensors")
         yield folder
 
 
@@ -576,7 +595,7 @@ def test_faces_are_restored_from_file_to_file_in_both_orders(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = replace(load_settings(), weights=(weights,))
-    source = save_picture(tmp_path / "old.png", PICTURE)
+    source = save_picture(tmp_path / "old.png", SMALL)
     seen = find_faces(loaded(source), Faces(), Engine.start(limits, Progress())).faces
     assert seen
     assert all(each.taken for each in seen)
@@ -596,13 +615,13 @@ def test_faces_are_restored_from_file_to_file_in_both_orders(
         assert any(f"{len(seen)} restored" in note for note in stage["notes"])
         assert any("before the enlargement" in note for note in stage["notes"])
     assert torch.equal(*results)
-    assert results[0].shape == (3, 720, 960)
+    assert results[0].shape == (3, 360, 480)
     changed = (results[0] - loaded(plain)).abs().amax(dim=0)
     inside = torch.zeros_like(changed, dtype=torch.bool)
     for each in seen:
         matrix = matrix_of(np.array(each.landmarks))
-        covered = torch.zeros(3, 720, 960)
-        paste(covered, torch.ones(3, SIDE, SIDE), torch.ones(SIDE, SIDE), matrix, (360, 480))
+        covered = torch.zeros(3, 360, 480)
+        paste(covered, torch.ones(3, SIDE, SIDE), torch.ones(SIDE, SIDE), matrix, (180, 240))
         inside |= covered[0] > 0
     assert float(changed[inside].mean()) > 0.002, "the faces are others"
     assert float(changed[~inside].max()) == 0, "and the rest is what it was"
@@ -654,7 +673,7 @@ def test_an_aligned_crop_is_restored_as_a_whole(tmp_path: Path, weights: Path) -
 
 def test_the_faces_of_a_clip_are_restored(tmp_path: Path, weights: Path) -> None:
     limits = replace(load_settings(), weights=(weights,))
-    first = PICTURE.mul(255).byte().permute(1, 2, 0).numpy()
+    first = SMALL.mul(255).byte().permute(1, 2, 0).numpy()
     second = first.copy()
     second[0, 0] = 255 - second[0, 0]
     source = write_clip(tmp_path / "old.mkv", [first, second], codec="ffv1", pixel_format="bgr0")

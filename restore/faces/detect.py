@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.ops import nms
 
+from restore.faces.turned import PATCH, TILTED, TURNS, patch, tilt, turned_back
+from restore.faces.warp import sample
 from restore.inference.engine import Engine
 from restore.inference.opening import opened
 from restore.inference.runner import NetworkSource
@@ -38,6 +41,18 @@ LARGEST_SIDE = 384
 """Side in pixels from which on a face is left to the second look; the largest square that the network compares with
 has 512."""
 
+LONGEST_TURNED = 960
+"""Longest side in pixels of a picture that is looked at turned: three such looks should not take longer than one."""
+
+SCORE_TURNED = 0.95
+"""How sure the network has to be of a face that it sees in a turned picture alone; few pictures have any."""
+
+LOOKS_UPRIGHT = 2
+"""How often a tilted face is looked at upright at most: the first time it may still be half as tilted."""
+
+SAME_PLACE = 0.5
+"""How far a tilted face may move when it is looked at upright, in widths of its box, and be the same face."""
+
 BATCH_PIXELS = 3 * 2**20
 """Pixels that go through the network at once."""
 
@@ -46,12 +61,14 @@ BATCH_PIXELS = 3 * 2**20
 class Face:
     """A face in a picture, in its pixels: ``box`` ``(4,)`` is left, top, right and bottom, ``landmarks`` ``(5, 2)`` are
     the eyes, the tip of the nose and the corners of the mouth, those on the left of the picture first. All of it may
-    lie outside the picture, of a face that the border cuts. ``score`` is in [0, 1].
+    lie outside the picture, of a face that the border cuts. ``score`` is in [0, 1]. ``turn`` is the one, of those that
+    were looked at (see ``restore.faces.turned``), in which the face was best seen.
     """
 
     box: NDArray[np.float64]
     landmarks: NDArray[np.float64]
     score: float
+    turn: int = 0
 
 
 def find(network: nn.Module, pictures: Tensor, score: float = SCORE, overlap: float = OVERLAP) -> list[list[Face]]:
@@ -82,20 +99,69 @@ class Detector:
     engine: Engine
     longest: int = LONGEST
 
-    def detect(self, batch: Tensor) -> list[list[Face]]:
+    def detect(self, batch: Tensor, turns: Sequence[int] = TURNS) -> list[list[Face]]:
         """The faces in each picture of ``batch`` ``(N, 3, H, W)`` float32 RGB in [0, 1], the most certain ones first,
-        in pixels of ``batch``.
+        in pixels of ``batch``. ``turns`` are those in which they are looked for, first of all 0.
         """
-        height, width = batch.shape[2:]
-        longest = max(height, width)
-        size = 2 * longest if longest <= SHORT and 2 * longest <= self.longest else min(longest, self.longest)
         with opened(self.source, self.engine) as network:
-            fine = _looked_at(network, batch, size)
-            if size <= LARGEST_SIDE * 4 // 3:
-                return fine
-            coarse = _looked_at(network, batch, size // COARSE)
-        most = LARGEST_SIDE * longest / size
-        return [_merged(near, far, most) for near, far in zip(fine, coarse, strict=True)]
+            seen = [_standing(network, batch, self.longest)]
+            seen += [_turned(network, batch, turn, self.longest) for turn in turns if turn]
+            return [
+                [_seen_upright(network, picture, face) for face in _best(list(chain(*looks)))]
+                for picture, *looks in zip(batch, *seen, strict=True)
+            ]
+
+
+def _standing(network: nn.Module, batch: Tensor, most: int) -> list[list[Face]]:
+    """The faces that stand upright, those that fill a picture included, with at most ``most`` pixels a side."""
+    longest = max(batch.shape[2:])
+    size = 2 * longest if longest <= SHORT and 2 * longest <= most else min(longest, most)
+    fine = _looked_at(network, batch, size)
+    if size <= LARGEST_SIDE * 4 // 3:
+        return fine
+    coarse = _looked_at(network, batch, size // COARSE)
+    return [_merged(near, far, LARGEST_SIDE * longest / size) for near, far in zip(fine, coarse, strict=True)]
+
+
+def _turned(network: nn.Module, batch: Tensor, turn: int, most: int) -> list[list[Face]]:
+    """The faces that stand upright where ``batch`` is turned, at their places where it is not."""
+    height, width = batch.shape[2:]
+    found: list[list[Face]] = []
+    for faces in _standing(network, torch.rot90(batch, turn, (2, 3)), min(most, LONGEST_TURNED)):
+        found.append([])
+        for face in faces:
+            if face.score > SCORE_TURNED:
+                box = turned_back(face.box.reshape(2, 2), turn, height, width)
+                landmarks = turned_back(face.landmarks, turn, height, width)
+                found[-1].append(Face(np.concatenate([box.min(0), box.max(0)]), landmarks, face.score, turn))
+    return found
+
+
+def _best(faces: Sequence[Face]) -> list[Face]:
+    """Of each face the look that saw it best, the most certain faces first."""
+    if not faces:
+        return []
+    boxes = torch.from_numpy(np.stack([face.box for face in faces]))
+    scores = torch.tensor([face.score for face in faces], dtype=boxes.dtype)
+    return [faces[index] for index in nms(boxes, scores, OVERLAP).tolist()]
+
+
+def _seen_upright(network: nn.Module, picture: Tensor, face: Face) -> Face:
+    """``face`` with the landmarks that it has when it is looked at upright, where it was tilted and is seen so too."""
+    tilted = tilt(face.landmarks, face.turn)
+    for _ in range(LOOKS_UPRIGHT):
+        if tilted < TILTED or (matrix := patch(face.landmarks)) is None:
+            break
+        (again,) = find(network, sample(picture, matrix, PATCH, PATCH)[None])
+        centre = face.landmarks.mean(axis=0)
+        for other in again:
+            landmarks = other.landmarks @ matrix[:, :2].T + matrix[:, 2]
+            if np.linalg.norm(landmarks.mean(axis=0) - centre) < SAME_PLACE * _side(face):
+                face, tilted = replace(face, landmarks=landmarks), tilt(other.landmarks, 0)
+                break
+        else:
+            break
+    return face
 
 
 def _looked_at(network: nn.Module, batch: Tensor, longest: int) -> list[list[Face]]:

@@ -18,6 +18,7 @@ from restore.faces.detect import BATCH_PIXELS, Detector, Face
 from restore.faces.paste import paste, soften
 from restore.faces.steady import Shown, steadied
 from restore.faces.track import Place, Points, Tracker, spread
+from restore.faces.turned import TURNS
 from restore.faces.warp import Affine
 from restore.frame import Frame
 from restore.inference.engine import Engine
@@ -31,6 +32,9 @@ REACH = 4
 
 SEEN_AT_ONCE = 4
 """Frames that go through the detector together."""
+
+TURNED_EVERY = 32
+"""Frames of a shot after which faces that lie on their side, or upside down, are looked for again where none were."""
 
 STEADY_FACES = 32
 """Tracks at most whose last crop is kept to hold the next one still."""
@@ -99,6 +103,9 @@ class FaceFlow:
         self._shown: dict[int, Shown] = {}
         self._centre: int | None = None
         self._last: Frame | None = None
+        self._turns: tuple[int, ...] = ()
+        self._turns_shot: int | None = None
+        self._turns_left = 0
 
     def run(self, frames: Iterable[Frame]) -> Generator[Frame]:
         """The frames with their faces restored, in order; as many wait as ``waiting_frames`` allows."""
@@ -133,9 +140,22 @@ class FaceFlow:
             detector = Detector(self.detector, self.engine)
             for group in _of_one_size([waiting.frame for waiting in unseen]):
                 batch = torch.stack([plain_pixels(frame).clamp(0, 1) for frame in group])
-                for frame, faces in zip(group, detector.detect(batch), strict=True):
+                found = detector.detect(batch, self._turns_of(group))
+                self._turns = tuple(sorted({0, *(face.turn for faces in found for face in faces)}))
+                for frame, faces in zip(group, found, strict=True):
                     tracker.see([face.landmarks for face in self._wanted(faces, frame)], frame.shot)
                 self.engine.progress.check()
+
+    def _turns_of(self, group: Sequence[Frame]) -> tuple[int, ...]:
+        """How frames are turned to look for faces: in every way at first and from time to time, else as they were seen.
+
+        That is three looks more than one, and in most shots everybody is upright.
+        """
+        if {frame.shot for frame in group} != {self._turns_shot} or self._turns_left <= 0:
+            self._turns_shot, self._turns_left = group[-1].shot, TURNED_EVERY
+            return TURNS
+        self._turns_left -= len(group)
+        return self._turns
 
     def _wanted(self, faces: Sequence[Face], frame: Frame) -> list[Face]:
         large = [face for face in faces if shorter_side(face) >= self.options.min_size]

@@ -39,7 +39,7 @@ MACS_PER_FACE = {"gfpgan": 2e11, "restoreformer": 3.5e11, "codeformer": 4.1e11}
 MACS_OF_PARSING = 2.4e11
 """The same to tell what of a crop is face."""
 
-MACS_OF_DETECTION = 2.5e11
+MACS_OF_DETECTION = 4.5e11
 """The same to look for faces in a frame of any size, with the larger of the detectors."""
 
 LARGEST_MIN_SIZE = 4096
