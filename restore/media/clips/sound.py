@@ -140,7 +140,7 @@ class ConvertedSound:
         if described != self._input:
             self._end_graph()
             self._graph, self._input = self._filters(frame), described
-            self._offset = self._new_time(time) - time
+            self._offset = self._new_time(time) + late_by(self.stretch, self.plan.rate) - time
         elif self.stretch == 1:
             self._offset = self._new_time(time) - time
         frame.pts = round((time + self._offset) * frame.sample_rate)
@@ -193,6 +193,16 @@ class ConvertedSound:
         ]
         graph.link_nodes(*nodes).configure()
         return graph
+
+
+def late_by(stretch: Fraction, rate: int) -> Fraction:
+    """Seconds by which sound of ``rate`` samples a second has to come later where it is made ``stretch`` times as long.
+
+    FFmpeg's filter puts the middle of each piece that it moves where it found it, and not where it belongs; a piece is
+    the power of two of samples from a 24th of a second on.
+    """
+    piece = 1 << max(0, rate // 24 - 1).bit_length()
+    return (stretch - 1) * piece / (2 * rate) if stretch > 1 else Fraction(0)
 
 
 def _tempos(tempo: Fraction) -> list[float]:
