@@ -74,7 +74,7 @@ class Estimate:
     """What will come out, and what it takes.
 
     ``seconds_low`` and ``seconds_high`` are of time. ``gpu_seconds`` are those of a graphics card at the most, 0 where
-    none does the work. ``size`` is (width, height), ``rate`` frames a second and ``length`` seconds, both exact;
+    none does the work, and ``processor_seconds`` those of all processors together, in the middle. ``size`` is (width, height), ``rate`` frames a second and ``length`` seconds, both exact;
     ``frames`` of that are about as many as will be written, 0 where nobody knows how long the clip is. The file will
     take between ``bytes_low`` and ``bytes_high``, the disk must have room for ``disk_bytes`` and has ``free_bytes``.
     ``parts`` are the parts of the work, and ``warnings`` sentences for the user.
@@ -83,6 +83,7 @@ class Estimate:
     seconds_low: float
     seconds_high: float
     gpu_seconds: float
+    processor_seconds: float
     size: tuple[int, int]
     rate: Fraction
     length: Fraction
@@ -101,6 +102,7 @@ class Estimate:
             "seconds_low": round(self.seconds_low, 2),
             "seconds_high": round(self.seconds_high, 2),
             "gpu_seconds": round(self.gpu_seconds, 2),
+            "processor_seconds": round(self.processor_seconds, 2),
             "rate": str(self.rate),
             "length": str(self.length),
         }
@@ -273,6 +275,7 @@ def _together(
         seconds_low=OPENING_SECONDS + low,
         seconds_high=OPENING_SECONDS + high,
         gpu_seconds=sum(work.part.high for work in works if work.on_gpu),
+        processor_seconds=beside + sum(work.processor for work in works),
         size=plan.written,
         rate=plan.rates[-1],
         length=length,
