@@ -27,8 +27,11 @@ MOST_HELD = 0.98
 ASTRAY, ASTRAY_OF_MOTION = 1.0, 0.05
 """By how many pixels, and by which share of itself, motion may miss its beginning on the way back."""
 
-DOUBT = 3.0
+DOUBT = 20.0
 """How fast trust falls with the difference of luma, in [0, 1], between the two ends of the motion."""
+
+GRAIN = 2.0
+"""How many times the median of these differences says nothing, as every film has grain."""
 
 SURROUND, PATCH = 15, 3
 """Sides of the squares whose mean luma does not count, as the light of old film flickers, and over which is compared.
@@ -105,7 +108,7 @@ class Steadier:
         flow, trust = motion_and_sight(now, before)
         change = now - look_up(before, flow)
         change = _mean((change - _mean(change, SURROUND)).abs(), PATCH)
-        trust = trust * torch.exp(-DOUBT * change)
+        trust = trust * torch.exp(-DOUBT * (change - GRAIN * change.median()).clamp_min(0))
         added = self._held * trust * (look_up(shown, flow) - found)
         self._before = now, found + added
         if added.shape[2:] != size:
