@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+import restore
 from restore.colour.in_colour import in_colour
 from restore.stages.colorize import BUILT_IN
 from restore.ui import examples
@@ -55,7 +58,7 @@ def save(path: Path, pixels: Pixels) -> Path:
 
 
 def to_colour(page: Page) -> None:
-    page.get_by_role("tab").last.click()
+    page.get_by_role("tab", name=re.compile("Colorization|上色")).click()
     page.locator("#colour-run").wait_for()
 
 
@@ -165,6 +168,53 @@ def test_a_clip_is_previewed_coloured_played_and_kept(visit: Visit, tmp_path: Pa
     expect(page.locator("#colour-frame")).to_be_hidden()
 
 
+def test_every_shot_can_get_a_picture_that_says_what_its_colours_are(
+    visit: Visit, server: Server, tmp_path: Path
+) -> None:
+    other = 255 - grey(112, 64)
+    frames = [grey(112, 64)[:, n : n + 96] for n in range(8)] + [other[:, n : n + 96] for n in range(8)]
+    film = write_clip(tmp_path / "shots.mp4", [frame.copy() for frame in frames])
+    page = visit()
+    to_colour(page)
+    give(page, film)
+    with_the_built_in(page)
+    unfold(page, "colour-references")
+    states, tools = page.locator("#colour-shots-grid .restore-badges"), page.locator("#colour-shot-tools")
+    expect(tools).to_be_hidden()
+    page.locator("#colour-shots-run").click()
+    expect(states).to_have_text(["no picture"] * 2, use_inner_text=True, timeout=WORK_MILLISECONDS)
+    page.locator("#colour-proposals-run").click()  # for all of them, as nobody has chosen one
+    expect(states).to_have_text(["coloured, not used"] * 2, use_inner_text=True, timeout=WORK_MILLISECONDS)
+    shown = page.locator("#colour-shots-grid img")
+    first = np.asarray(Image.open(io.BytesIO(page.request.get(str(shown.first.evaluate("it => it.src"))).body())))
+    assert chroma(first) > 3
+    page.locator("#colour-shot-accept").click()
+    expect(states).to_have_text(["coloured, used"] * 2, use_inner_text=True)
+    page.get_by_role("button", name="Choose this shot").last.click()
+    page.locator("#colour-shot-own input[type=file]").set_input_files(save(tmp_path / "own.png", coloured()))
+    expect(states).to_have_text(["coloured, used", "your picture, used"], use_inner_text=True)
+    page.locator("#colour-shot-save").wait_for()
+    page.locator("#colour-run").click()
+    finished(page)
+    report = json.loads(downloaded(page, "#colour-report-file")[1])
+    references = report["recipe"]["steps"][0]["references"]
+    assert [each["shot"] for each in references] == [0, 1]
+    names = [re.sub(r"_\d+\.", ".", each["picture"]) for each in references]
+    assert names == ["shot_001_coloured.png", "shot_002_own.png"]
+    assert str(server.files) not in json.dumps(report)
+
+    page.goto(page.url)  # what was chosen is still there, and stays with this clip alone
+    chosen = ["coloured, used", "your picture, used"]
+    expect(states).to_have_text(chosen, use_inner_text=True, timeout=WORK_MILLISECONDS)
+    give(page, film)
+    expect(states).to_have_count(2)
+    page.locator("#colour-shot-drop").click()
+    expect(states).to_have_text(["coloured, not used"] * 2, use_inner_text=True)
+    give(page, grey_clip(tmp_path / "other.mp4"))
+    expect(states).to_have_count(0)
+    expect(tools).to_be_hidden()
+
+
 def test_every_model_says_what_it_takes(visit: Visit) -> None:
     page = visit()
     to_colour(page)
@@ -213,6 +263,23 @@ def test_the_api_colours_pictures_and_clips_and_asks_before_colours_are_replaced
     file, report = client.predict(clip, model=BUILT_IN, end=0.12, saturation=2, api_name="/colorize_video")
     assert report["clip"]["frames"] == 3
     assert report["recipe"]["steps"][0]["saturation"] == 2
+    wanted = [photo, handle_file(save(tmp_path / "wanted.png", coloured()))]
+    file, report = client.predict(
+        clip,
+        model=BUILT_IN,
+        references=wanted,
+        reference_shots=[0, None],
+        reference_times=[None, "0.1"],
+        api_name="/colorize_video",
+    )
+    references = report["recipe"]["steps"][0]["references"]
+    assert references == [{"picture": "grey.png", "shot": 0}, {"picture": "wanted.png", "shot": 0}]
+    assert "wanted.png gave its colours to shot 0." in report["stages"][0]["notes"]
+    with pytest.raises(AppError, match="reference_shots has 1 entries for 2 references"):
+        client.predict(clip, references=wanted, reference_shots=[0], api_name="/colorize_video")
+    for nowhere in ({"path": "/etc/hostname"}, {"path": str(examples.FOLDER / "cat.jpg")}):
+        with pytest.raises(AppError, match="must be a file that was uploaded"):
+            client.predict(photo, model=BUILT_IN, references=[nowhere], api_name="/colorize_image")
     with pytest.raises(AppError, match="render_factor is 99"):
         client.predict(photo, render_factor=99, api_name="/colorize_image")
 
@@ -246,6 +313,15 @@ def test_no_toning_and_no_paper_makes_a_grey_picture_one_in_colour(
     print_ = light ** np.array(tones) * np.array(paper) * yellowed
     print_ = print_ + noise * np.random.default_rng(1).standard_normal(print_.shape)
     assert not in_colour(as_tensor(print_.clip(0, 1)))
+
+
+@pytest.mark.parametrize(("name", "warned"), [("cat.jpg", True), ("old_scan.jpg", False)])
+def test_where_nobody_can_be_asked_the_report_warns(tmp_path: Path, name: str, warned: bool) -> None:
+    cpu = restore.Settings(device="cpu")
+    report = restore.restore_image(
+        examples.FOLDER / name, tmp_path / "new.png", [restore.Colorize(BUILT_IN)], settings=cpu
+    )
+    assert any("in colour already" in warning for warning in report.warnings) == warned
 
 
 @pytest.mark.parametrize("name", ["portrait.jpg", "cat.jpg", "illustration.jpg", "old_scan.jpg"])

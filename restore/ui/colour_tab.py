@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -17,6 +17,7 @@ from restore.errors import InputError, RestoreError
 from restore.executors import Executor
 from restore.jobs import Function, JobStore
 from restore.media.clips.facts import ClipInfo
+from restore.media.clips.seconds import seconds_of
 from restore.settings import Settings
 from restore.stages import Colorize
 from restore.ui import clip_card, clip_work, image_tab
@@ -132,16 +133,19 @@ def build_colour_tab(
     def plan_all(*values: Any) -> tuple[ClipPlan, Settings]:
         return plan_work(read_clip(*values), store.root), settings
 
-    def read_with_references(id: Any, *values: Any) -> PictureWork | ClipWork:
+    def read_with_references(id: Any, values: Sequence[Any], time: Any = None) -> PictureWork | ClipWork:
+        """With the references of all shots, or with that of the shot which is shown at ``time``."""
         work = read(*values)
         if not isinstance(work, ClipWork):
             return work
         (stage,) = work.stages
-        chosen = references.read(store, id, work.source)
+        chosen = references.read(store, id, work.source, None if time is None else seconds_of("time", time))
         return replace(work, stages=[replace(stage, references=chosen)])  # type: ignore[type-var]  # a stage is one
 
-    def plan_frame(time: Any, *values: Any) -> tuple[ClipPlan, Settings]:
-        work = read_clip(*values)
+    def plan_frame(time: Any, id: Any, *values: Any) -> tuple[ClipPlan, Settings]:
+        read_clip(*values)  # which refuses a picture
+        work = read_with_references(id, values, time)
+        assert isinstance(work, ClipWork)
         part = replace(work.options, start=time, end=time + FRAME_SECONDS)
         return plan_work(replace(work, options=part), store.root), settings
 
@@ -156,9 +160,9 @@ def build_colour_tab(
             html = ""
         return gr.HTML(value=html, visible=bool(html))
 
-    def begin(*values: Any) -> tuple[Function, str]:
+    def begin(id: Any, *values: Any) -> tuple[Function, str]:
         """Refuse at once what can be refused, not after a wait for others."""
-        work = read_with_references(*values)
+        work = read_with_references(id, values)
         if isinstance(work, ClipWork):
             plan_work(work, store.root)
             return partial(clip_work.restore_upload, work), work.name
@@ -193,4 +197,4 @@ def build_colour_tab(
     )
     panel.connect(page, store, identity, settings, concurrency_limit)
     cuts.connect(page, store, plan_all, asked, concurrency_limit)
-    frame.connect(page, store, executor, plan_frame, asked, concurrency_limit)
+    frame.connect(page, store, executor, plan_frame, [shots_found, *asked], concurrency_limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -154,12 +155,17 @@ class ReferencePanel:
             self._own: gr.File(value=None, visible=single),
         }
 
-    def read(self, store: JobStore, id: Any, source: Path) -> tuple[Reference, ...]:
-        """The references that were chosen, for the shots that the job ``id`` found in the upload ``source``."""
+    def read(self, store: JobStore, id: Any, source: Path, seconds: Fraction | None = None) -> tuple[Reference, ...]:
+        """The references that were chosen, for the shots that the job ``id`` found in the upload ``source``.
+
+        With ``seconds``, from the beginning of the clip, only that of the shot which is shown then.
+        """
         if not id:
             return ()
         shots = ShotReferences(store.find(id))
-        return shots.references() if shots.found["source"] == name_among_uploads(source) else ()
+        if shots.found["source"] != name_among_uploads(source):
+            return ()
+        return shots.references() if seconds is None else shots.reference_at(seconds)
 
     def connect(
         self,

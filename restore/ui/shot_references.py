@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from restore.colour.references import Reference
 from restore.errors import InputError
 from restore.jobs import Job
 from restore.media.atomic import replacing
+from restore.media.clips.seconds import seconds_of
 from restore.settings import Settings
 from restore.ui.preview import fit, load, write_picture
 from restore.ui.uploaded_references import ServedReference
@@ -114,12 +116,20 @@ class ShotReferences:
 
     def references(self) -> tuple[Reference, ...]:
         """The references of all shots that have one, by times that lie in their middle."""
-        chosen = self._read()
         return tuple(
-            ServedReference(str(self.picture(number)), time=str(self.shots[number]["time"]))
-            for number in sorted(chosen)
-            if chosen[number].used is not None
+            ServedReference(str(self.picture(number)), time=str(self.shots[number]["time"])) for number in self._used()
         )
+
+    def reference_at(self, seconds: Fraction) -> tuple[Reference, ...]:
+        """The reference of the shot that is shown then, if it has one, without its time."""
+        shown = max(
+            (number for number, shot in enumerate(self.shots) if seconds_of("start", shot["start"]) <= seconds),
+            default=0,
+        )
+        return (ServedReference(str(self.picture(shown))),) if shown in self._used() else ()
+
+    def _used(self) -> list[int]:
+        return sorted(number for number, choice in self._read().items() if choice.used is not None)
 
     def _read(self) -> dict[int, Choice]:
         path = self.folder / CHOICES
