@@ -1,12 +1,13 @@
 """Seconds per megapixel of the networks that make frames between frames, against a plain call of the same network.
 
-    python benchmarks/interpolation.py [--models rife-4.25 ifrnet ...] [--size 640x360] [--runs 3] [--times 1]
+    python benchmarks/interpolation.py [--models rife-4.25 ...] [--size 640x360] [--runs 3] [--times 1] [--processor]
 
 The networks get contents of their own making (those of ``tests/fill.py``), which take the same time as the published
 ones. The plain call is that of the network in float32 as PyTorch builds it; ours is what the stage does, in float32
 and, where the network stands it, in bfloat16. All are timed in turns, in one process, and the medians are printed, with
 how far the result in bfloat16 is from that in float32. With ``--times`` several frames are made of each pair, and the
-plain call is made once for each. Of DAIN the share of its projection and its warping is printed too.
+plain call is made once for each. Of DAIN the share of its projection and its warping is printed too. With
+``--processor`` the seconds are those of all processors together, which say more where others use the machine.
 """
 
 from __future__ import annotations
@@ -59,10 +60,10 @@ def contents(name: str) -> dict[str, Tensor]:
     return fill(shapes, meta["fill"].get("gains"), meta["fill"].get("salt", 0))
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    began = time.perf_counter()
+def seconds(work: Callable[[], Any], clock: Callable[[], float]) -> float:
+    began = clock()
     work()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def decibels(one: Tensor, other: Tensor) -> float:
@@ -70,7 +71,7 @@ def decibels(one: Tensor, other: Tensor) -> float:
     return 99.0 if error == 0 else -10 * math.log10(error)
 
 
-def measure(name: str, first: Tensor, second: Tensor, runs: int, count: int) -> None:
+def measure(name: str, first: Tensor, second: Tensor, runs: int, count: int, clock: Callable[[], float]) -> None:
     state = contents(name)
     source = NetworkSource(name, f"benchmark {name}", lambda: state)
     plain = source.load()
@@ -94,7 +95,7 @@ def measure(name: str, first: Tensor, second: Tensor, runs: int, count: int) -> 
     call()
     for _ in range(runs):
         for label, work in works.items():
-            taken[label].append(seconds(work))
+            taken[label].append(seconds(work, clock))
     million = first.shape[1] * first.shape[2] * count / 1e6
     medians = {label: statistics.median(values) / million for label, values in taken.items()}
     words = [f"{label} {value:.2f} s/MP ({medians['plain'] / value:.2f}x)" for label, value in medians.items()]
@@ -102,10 +103,10 @@ def measure(name: str, first: Tensor, second: Tensor, runs: int, count: int) -> 
         words.append(f"{decibels(results['bfloat16'][0], results['float32'][0]):.1f} dB")
     print(f"{name}: {', '.join(words)}")
     if name == "dain":
-        print(f"dain: {100 * share_of_projection(call):.1f}% of it in projection and warping")
+        print(f"dain: {100 * share_of_projection(call, clock):.1f}% of it in projection and warping")
 
 
-def share_of_projection(call: Callable[[], Any]) -> float:
+def share_of_projection(call: Callable[[], Any], clock: Callable[[], float]) -> float:
     """The share of ``call`` that DAIN's projection and warping take."""
     spent = 0.0
     usual = {name: getattr(dain, name) for name in PROJECTION}
@@ -113,9 +114,9 @@ def share_of_projection(call: Callable[[], Any]) -> float:
     def timed(function: Callable[..., Any]) -> Callable[..., Any]:
         def run(*given: Any, **named: Any) -> Any:
             nonlocal spent
-            began = time.perf_counter()
+            began = clock()
             result = function(*given, **named)
-            spent += time.perf_counter() - began
+            spent += clock() - began
             return result
 
         return run
@@ -123,14 +124,14 @@ def share_of_projection(call: Callable[[], Any]) -> float:
     for name, function in usual.items():
         setattr(dain, name, timed(function))
     try:
-        total = seconds(call)
+        total = seconds(call, clock)
     finally:
         for name, function in usual.items():
             setattr(dain, name, function)
     return spent / total
 
 
-def measure_built_in(first: Tensor, second: Tensor, runs: int, count: int) -> None:
+def measure_built_in(first: Tensor, second: Tensor, runs: int, count: int, clock: Callable[[], float]) -> None:
     moments = [(number + 1) / (count + 1) for number in range(count)]
 
     def work() -> None:
@@ -140,7 +141,7 @@ def measure_built_in(first: Tensor, second: Tensor, runs: int, count: int) -> No
 
     work()
     million = first.shape[1] * first.shape[2] * count / 1e6
-    print(f"built-in: {statistics.median(seconds(work) for _ in range(runs)) / million:.2f} s/MP")
+    print(f"built-in: {statistics.median(seconds(work, clock) for _ in range(runs)) / million:.2f} s/MP")
 
 
 def main() -> None:
@@ -149,15 +150,17 @@ def main() -> None:
     parser.add_argument("--size", default="640x360")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--processor", action="store_true")
     arguments = parser.parse_args()
+    clock = time.process_time if arguments.processor else time.perf_counter
     width, height = (int(side) for side in arguments.size.split("x"))
     first, second = (
         torch.from_numpy(picture(number, width, height)).permute(2, 0, 1).float() / 255 for number in (0, 1)
     )
     print(f"{width}x{height}, {arguments.times} between, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    measure_built_in(first, second, arguments.runs, arguments.times)
+    measure_built_in(first, second, arguments.runs, arguments.times, clock)
     for name in arguments.models:
-        measure(name, first, second, arguments.runs, arguments.times)
+        measure(name, first, second, arguments.runs, arguments.times, clock)
 
 
 if __name__ == "__main__":
