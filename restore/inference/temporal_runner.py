@@ -32,13 +32,6 @@ from restore.progress import FRAMES
 SHARE_OF_MEMORY = 0.6
 """How much of the memory that is free a window may take."""
 
-WINDOW_BYTES = {"cpu": 2 * 10**9}
-"""Where nobody has set a limit, a window takes no more than this, since other work needs memory too; unless the frames
-would have to be cut into tiles of less than half their side, which look at most pixels several times."""
-
-BYTES_OF_LOWER = 3
-"""What a number takes on the average in a lower precision, in which about half of what is held is float32."""
-
 QUALITY_DB = 40.0
 """PSNR against float32 that a lower precision must keep."""
 
@@ -115,7 +108,7 @@ class TemporalRunner:
     def _choose(self, height: int, width: int, dtype: torch.dtype) -> WindowPlan:
         settings, traits = self.engine.settings, self.traits
         side = max(height, width)
-        itemsize = dtype.itemsize if dtype == torch.float32 else BYTES_OF_LOWER
+        itemsize = dtype.itemsize
         free = int(SHARE_OF_MEMORY * memory.available(settings, self.engine.device))
         tile = settings.tile if settings.tile is not None and settings.tile < side else None
 
@@ -131,9 +124,11 @@ class TemporalRunner:
                 tile=tile,
             )
 
-        enough = WINDOW_BYTES.get(self.engine.device.type)
-        if enough is None or self.num_frames is not None or settings.memory_bytes is not None or tile is not None:
+        chosen_by_hand = self.num_frames is not None or settings.memory_bytes is not None or tile is not None
+        if self.engine.device.type != "cpu" or chosen_by_hand:
             return fitting(free)
+        # Tiles of less than half the side look at most pixels several times; rather more memory than those.
+        enough = traits.modest_bytes
         with suppress(ResourceError):
             modest = fitting(min(free, enough))
             if modest.tile is None or 2 * modest.tile >= side:

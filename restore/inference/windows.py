@@ -58,19 +58,22 @@ class Windows:
 
 
 def split(frames: int, context: int, traits: TemporalTraits) -> Windows:
-    """Divide ``frames`` into a window and its context, as wanted or as long as a third of the frames.
+    """Divide ``frames`` into a window and its context, as wanted or as long as the cost of the network allows.
 
-    So a context frame costs no more than half a frame: going through a shot costs at most 1.5 times the plain way.
+    Going through a shot costs at most 1.5 times the plain way, since a frame of the context takes no part in the last
+    steps: it may make up more than a third of the frames.
     """
-    kept = max(traits.needed_context, min(context, frames // 3))
+    worth = traits.worth_per_frame
+    kept = max(traits.needed_context, min(context, int(frames * worth / (1 + worth)), frames - 1))
     return Windows(max(1, frames - kept), kept)
 
 
 def needed_bytes(traits: TemporalTraits, height: int, width: int, frames: int, itemsize: int = 4) -> int:
     """Memory that a window of so many frames of this size takes, its context included."""
     pixels = height * width
-    largest = max(pixels * traits.values_at_once, traits.values_of_band)
-    held = (pixels * traits.values_per_frame * frames + largest) * itemsize
+    # Offsets and what they are found from are float32 in part, whatever the rest is.
+    largest = max(pixels * traits.values_at_once, traits.values_of_block) * (itemsize + 4) // 2
+    held = pixels * traits.values_per_frame * frames * itemsize + largest
     # The frames as they wait and as they are worked on, and one result before and after it is clamped.
     pictures = 4 * 3 * pixels * (2 * frames + 2 * traits.scale**2)
     return int(ALLOCATOR * (held + pictures))
@@ -112,7 +115,8 @@ def plan(
     wanted = traits.context if context is None else context
     fixed = None
     if length is not None:
-        fixed = Windows(length, max(traits.needed_context, wanted if context is not None else min(wanted, length // 2)))
+        affordable = min(wanted, int(length * traits.worth_per_frame))
+        fixed = Windows(length, max(traits.needed_context, affordable if context is None else wanted))
     least = fixed.seen if fixed else SMALLEST_WINDOW + traits.needed_context
     sizes = [tile] if tile is not None else [None, *_tile_sizes(height, width)]
     for size in sizes:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, residue_x4, values_of_band
+from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, residue_x4, values_of_block
 from restore.networks.flow_warp import flow_warp
 from restore.networks.openmmlab import plain_trunks, without_prefix
 from restore.networks.residual import Trunk, leaky
@@ -123,7 +123,7 @@ def bidirectional_traits(channels: int, blocks: int, prefix: str) -> TemporalTra
         reach=64,
         values_per_frame=channels + 4,
         values_at_once=6 * channels,
-        values_of_band=values_of_band(),
+        values_of_block=values_of_block(),
         macs_per_frame=flow_macs() + 2 * trunk + 2 * channels**2 + macs_at_last(channels),
         macs_per_context_frame=flow_macs() + trunk,
         float32=flow_layers(f"{prefix}spynet.") | {f"{prefix}conv_last"},

@@ -13,8 +13,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from restore.networks.deformable import DeformableConv, alignment_values, flow_guided, offset_and_mask, offset_head
-from restore.networks.enlarge_x4 import SCALE, ShufflePack, macs_at_last, plain_resize, residue_x4, values_of_band
+from restore.networks.deformable import (
+    DeformableConv,
+    alignment_values,
+    flow_guided,
+    groups_in,
+    of_groups,
+    offset_head,
+)
+from restore.networks.enlarge_x4 import SCALE, ShufflePack, macs_at_last, plain_resize, residue_x4, values_of_block
 from restore.networks.flow_warp import flow_warp
 from restore.networks.openmmlab import renamed, without_prefix
 from restore.networks.paddlegan import SECOND_ORDER
@@ -36,12 +43,15 @@ class SecondOrderAlignment(DeformableConv):
         self.magnitude = magnitude
         self.conv_offset = offset_head(3 * channels + 4, channels, GROUPS)
 
-    def forward(self, features: Tensor, guide: Tensor, flow: Tensor, flow_2: Tensor) -> Tensor:  # type: ignore[override]
-        """``features (N, 2C, H, W)`` of two frames and ``guide (N, 3C, H, W)`` to ``(N, C, H, W)``."""
-        residue, mask = offset_and_mask(self.conv_offset(torch.cat((guide, flow, flow_2), dim=1)))
-        one, two = residue.chunk(2, dim=1)
-        offset = torch.cat((flow_guided(one, flow, self.magnitude), flow_guided(two, flow_2, self.magnitude)), dim=1)
-        return self.deform(features, offset, mask)
+    def bring(self, features: Tensor, values: Tensor, flow: Tensor, flow_2: Tensor) -> Tensor:
+        """``features (N, 2C, H, W)`` of two frames to ``(N, C, H, W)``, as the answer of ``conv_offset`` says."""
+        groups = groups_in(values)
+
+        def find(first: int, stop: int) -> tuple[Tensor, Tensor]:
+            residue, mask = of_groups(values, first, stop)
+            return flow_guided(residue, flow if stop <= groups // 2 else flow_2, self.magnitude), mask
+
+        return self.deform(features, groups, find)
 
 
 @dataclass
@@ -110,9 +120,11 @@ class BasicVSRPlusPlus(Recurrence[State]):
             earlier = trail.earlier
             flow_2 = flow + flow_warp(trail.flow, flow)
             warped_2 = flow_warp(earlier, flow_2)
-        guide = torch.cat((warped, current, warped_2), dim=1)
-        aligned: Tensor = self.deform_align[name](torch.cat((trail.feature, earlier), dim=1), guide, flow, flow_2)
-        return aligned
+        alignment = self.deform_align[name]
+        assert isinstance(alignment, SecondOrderAlignment)
+        values = alignment.conv_offset(torch.cat((warped, current, warped_2, flow, flow_2), dim=1))
+        del warped, warped_2
+        return alignment.bring(torch.cat((trail.feature, earlier), dim=1), values, flow, flow_2)
 
     def reconstruct(self, frame: Tensor, features: list[Tensor]) -> Tensor:
         """The enlarged ``frame (N, 3, 4H, 4W)`` from its own feature and those of the four passes."""
@@ -173,7 +185,7 @@ def temporal(mid_channels: int = 64, num_blocks: int = 7, max_residue_magnitude:
         reach=64,
         values_per_frame=4 * mid_channels + 4,
         values_at_once=alignment_values(2 * mid_channels, GROUPS) + 6 * mid_channels,
-        values_of_band=values_of_band(),
+        values_of_block=values_of_block(),
         macs_per_frame=first + sum(passes) + last,
         macs_per_context_frame=first + sum(passes[:3]),
         float32=flow_layers() | {"conv_last"},

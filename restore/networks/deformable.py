@@ -5,6 +5,9 @@ Zhu et al. 2019, https://arxiv.org/abs/1811.11168.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torchvision.ops import deform_conv2d
@@ -13,8 +16,8 @@ from restore.networks.residual import SLOPE
 
 TAPS = 9
 
-PARTS = 4
-"""A convolution is made in so many parts: for each it copies its share of the features nine times."""
+PARTS = 8
+"""A convolution is made in so many parts, each with the offsets of its groups: it copies its features nine times."""
 
 
 class DeformableConv(nn.Module):
@@ -26,27 +29,23 @@ class DeformableConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
         nn.init.kaiming_uniform_(self.weight)
 
-    def deform(self, features: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
+    def deform(self, features: Tensor, groups: int, find: Callable[[int, int], tuple[Tensor, Tensor]]) -> Tensor:
         """``(N, channels_in, H, W)`` to ``(N, channels, H, W)``.
 
-        ``offset (N, 2 * groups * 9, H, W)`` is in pixels, y before x for each tap; ``mask (N, groups * 9, H, W)``.
+        ``find`` is asked for offset and mask of some of the ``groups``, from the first of them up to where they stop:
+        ``(N, 2 * 9 * (stop - first), H, W)`` in pixels, y before x for each tap, and ``(N, 9 * (stop - first), H, W)``.
         It is computed in float32, for which alone torchvision has it on every device, and keeps the features' type.
         """
-        groups = mask.shape[1] // TAPS
-        parts = PARTS if groups % PARTS == 0 else 1
-        result = self.bias.float().view(1, -1, 1, 1)
-        for group, moved, weight, share in zip(
-            features.float().chunk(parts, dim=1),
-            offset.float().chunk(parts, dim=1),
-            self.weight.float().chunk(parts, dim=1),
-            mask.float().chunk(parts, dim=1),
-            strict=True,
+        parts = math.gcd(groups, PARTS)
+        result: Tensor | None = None
+        for number, (some, weight) in enumerate(
+            zip(features.chunk(parts, dim=1), self.weight.float().chunk(parts, dim=1), strict=True)
         ):
-            result = result + deform_conv2d(group, moved, weight, padding=1, mask=share)
-        return result.to(features.dtype)
-
-    def forward(self, features: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
-        return self.deform(features, offset, mask)
+            offset, mask = find(number * groups // parts, (number + 1) * groups // parts)
+            part = deform_conv2d(some.float(), offset.float(), weight, padding=1, mask=mask.float())
+            result = part if result is None else result.add_(part)
+        assert result is not None
+        return result.add_(self.bias.float().view(1, -1, 1, 1)).to(features.dtype)
 
 
 class DeformablePack(DeformableConv):
@@ -56,16 +55,26 @@ class DeformablePack(DeformableConv):
         super().__init__(channels, channels)
         self.conv_offset = nn.Conv2d(channels, 3 * TAPS * groups, 3, padding=1)
 
-    def forward(self, features: Tensor, guide: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, features: Tensor, guide: Tensor) -> Tensor:
         """Both ``(N, C, H, W)``: what is deformed, and what says how."""
-        offset, mask = offset_and_mask(self.conv_offset(guide))
-        return self.deform(features, offset, mask)
+        values = self.conv_offset(guide)
+        return self.deform(features, groups_in(values), lambda first, stop: of_groups(values, first, stop))
 
 
-def offset_and_mask(values: Tensor) -> tuple[Tensor, Tensor]:
-    """Split the answer of an offset head: two thirds are offsets, the last third becomes the mask in [0, 1]."""
-    taps = values.shape[1] // 3
-    return values[:, : 2 * taps], values[:, 2 * taps :].sigmoid()
+def groups_in(values: Tensor) -> int:
+    """How many groups the answer ``(N, 27 * groups, H, W)`` of an offset head is for."""
+    return values.shape[1] // (3 * TAPS)
+
+
+def of_groups(values: Tensor, first: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Offsets and masks of some groups out of the answer of an offset head, in float32.
+
+    Two thirds of the answer are offsets, the last third becomes masks in [0, 1]. What is returned first may be a view
+    of ``values``.
+    """
+    masks = 2 * TAPS * groups_in(values)
+    offset = values[:, 2 * TAPS * first : 2 * TAPS * stop].float()
+    return offset, values[:, masks + TAPS * first : masks + TAPS * stop].float().sigmoid()
 
 
 def offset_head(channels_in: int, channels: int, groups: int) -> nn.Sequential:
@@ -94,5 +103,5 @@ def flow_guided(residue: Tensor, flow: Tensor, magnitude: float) -> Tensor:
 
 def alignment_values(channels: int, groups: int) -> int:
     """Numbers for each pixel that finding the offsets and masks and deforming so many channels holds at most."""
-    found = 3 * TAPS * groups
-    return 2 * found + TAPS * channels // PARTS + 5 * channels
+    found, parts = 3 * TAPS * groups, math.gcd(groups, PARTS)
+    return found + (2 * found + TAPS * channels) // parts + 3 * channels

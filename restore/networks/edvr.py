@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from restore.networks.edvr_features import FeatureExtractor, Pyramid, folded, fuse_macs, fuse_values, padded
-from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, residue_x4, values_of_band
+from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, residue_x4, values_of_block
 from restore.networks.openmmlab import plain_trunks, without_prefix
 from restore.networks.residual import residual_blocks
 from restore.networks.temporal import Recurrence, TemporalTraits
@@ -124,7 +124,7 @@ def temporal(
         reach=64,
         values_per_frame=3,
         values_at_once=fuse_values(num_feat, num_frame, 2 * num_frame, deformable_groups),
-        values_of_band=values_of_band(),
+        values_of_block=values_of_block(),
         macs_per_frame=pyramid + fusing + macs_at_last(num_feat),
         macs_per_context_frame=0,
         float32=frozenset({"conv_last"}),

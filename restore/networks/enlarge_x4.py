@@ -5,13 +5,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restore.networks.bands import PIXELS, in_bands
+from restore.networks.blocks import in_blocks, values_in
 from restore.networks.residual import leaky
 
 SCALE = 4
 
 HALO = 3
-"""Rows of the features that the layers of ``residue_x4`` see around each."""
+"""Pixels of the features that the layers of ``residue_x4`` see around each."""
 
 
 def plain_resize(frame: Tensor) -> Tensor:
@@ -29,14 +29,14 @@ def residue_x4(
 ) -> Tensor:
     """``(N, C, H, W)`` to ``(N, 3, 4H, 4W)``: doubled twice, then one more layer where there is one, then the last."""
 
-    def layers(band: Tensor) -> Tensor:
-        large = doubled(doubled(band, first), second)
+    def layers(block: Tensor) -> Tensor:
+        large = doubled(doubled(block, first), second)
         if smooth is not None:
             large = leaky(smooth(large))
         residue: Tensor = last(large)
         return residue
 
-    return in_bands(layers, features, halo=HALO)
+    return in_blocks(layers, features, halo=HALO)
 
 
 def macs_at_last(channels: int, wide: int = 64, layers: int = 2) -> int:
@@ -44,9 +44,9 @@ def macs_at_last(channels: int, wide: int = 64, layers: int = 2) -> int:
     return 9 * (4 * channels**2 + 16 * channels * wide + 16 * ((layers - 1) * wide**2 + 3 * wide))
 
 
-def values_of_band(wide: int = 64, others: int = 0) -> int:
-    """Numbers that these layers hold at most for a band and the rows around it, ``others`` for each pixel included."""
-    return PIXELS * (3 * 16 * wide + others) * 5 // 4
+def values_of_block(wide: int = 64, others: int = 0, halo: int = HALO) -> int:
+    """Numbers that these layers hold at most for a block and what is around it; ``others`` for each pixel included."""
+    return values_in(3 * 16 * wide + others, halo)
 
 
 class ShufflePack(nn.Module):

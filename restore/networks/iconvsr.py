@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from restore.networks.edvr_features import FeatureExtractor, Pyramid, folded, fuse_macs, fuse_values, padded
-from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, residue_x4, values_of_band
+from restore.networks.enlarge_x4 import SCALE, macs_at_last, plain_resize, residue_x4, values_of_block
 from restore.networks.flow_warp import flow_warp
 from restore.networks.openmmlab import plain_trunks, without_prefix
 from restore.networks.residual import Trunk
@@ -158,7 +158,7 @@ def temporal(
         reach=64,
         values_per_frame=num_feat + num_feat // keyframe_stride + 4 + 3,
         values_at_once=fuse_values(num_feat, seen, seen, EXTRACTOR_GROUPS),
-        values_of_band=values_of_band(),
+        values_of_block=values_of_block(),
         macs_per_frame=flow_macs() + refill + 2 * trunk + 9 * num_feat**2 + macs_at_last(num_feat),
         macs_per_context_frame=flow_macs() + refill + trunk,
         float32=flow_layers() | {"conv_last"},

@@ -13,8 +13,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from restore.networks.bands import in_bands
-from restore.networks.deformable import DeformableConv, alignment_values, flow_guided, offset_and_mask, offset_head
+from restore.networks.blocks import in_blocks
+from restore.networks.deformable import (
+    TAPS,
+    DeformableConv,
+    alignment_values,
+    flow_guided,
+    groups_in,
+    of_groups,
+    offset_head,
+)
 from restore.networks.enlarge_x4 import (
     SCALE,
     ShufflePack,
@@ -22,7 +30,7 @@ from restore.networks.enlarge_x4 import (
     macs_at_last,
     plain_resize,
     residue_x4,
-    values_of_band,
+    values_of_block,
 )
 from restore.networks.flow_warp import flow_warp
 from restore.networks.residual import SLOPE, ResidualBlock, leaky
@@ -35,7 +43,10 @@ MAGNITUDE = 10
 STAGE1_BLOCKS = 3
 
 AUXILIARY_HALO = 8
-"""Rows of its features that the auxiliary stage sees around each, on the way up and down again."""
+"""Pixels of its features that the auxiliary stage sees around each, on the way up and down again."""
+
+SMALL_WIDTH = 32
+"""Channels of PP-MSVSR; PP-MSVSR-L has more."""
 
 TINY_FLOW = (8, 16, 16, 32, 32, 32, 32, 16, 16, 16, 8, 8, 2)
 TINY_LEVELS = 3
@@ -65,16 +76,26 @@ class Alignment(nn.Module):
         self.conv_offset = offset_head(2 * channels + 2, channels, groups)
         self.dcn = DeformableConv(channels, channels)
 
+    def look(self, feature: Tensor, current: Tensor, flow: Tensor) -> Tensor:
+        """What the offset head says of bringing ``feature`` onto the frame of ``current``, both ``(N, C, H, W)``."""
+        values: Tensor = self.conv_offset(torch.cat((flow_warp(feature, flow), current, flow), dim=1))
+        return values
+
     def find(self, feature: Tensor, current: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-        """Offsets and mask that bring ``feature`` onto the frame that ``current`` is of, both ``(N, C, H, W)``."""
-        guide = torch.cat((flow_warp(feature, flow), current, flow), dim=1)
-        residue, mask = offset_and_mask(self.conv_offset(guide))
+        """All offsets and masks that bring ``feature`` onto the frame of ``current``."""
+        values = self.look(feature, current, flow)
+        residue, mask = of_groups(values, 0, groups_in(values))
         return flow_guided(residue, flow, MAGNITUDE), mask
 
     def forward(self, feature: Tensor, current: Tensor, flow: Tensor) -> Tensor:
         """``feature (N, C, H, W)`` brought onto ``current``; ``flow (N, 2, H, W)`` leads from there to it."""
-        aligned: Tensor = self.dcn.deform(feature, *self.find(feature, current, flow))
-        return aligned
+        values = self.look(feature, current, flow)
+
+        def find(first: int, stop: int) -> tuple[Tensor, Tensor]:
+            residue, mask = of_groups(values, first, stop)
+            return flow_guided(residue, flow, MAGNITUDE), mask
+
+        return self.dcn.deform(feature, groups_in(values), find)
 
 
 class Realignment(nn.Module):
@@ -88,10 +109,19 @@ class Realignment(nn.Module):
 
     def forward(self, feature: Tensor, current: Tensor, flow: Tensor, offset: Tensor, mask: Tensor) -> Tensor:
         """``feature (N, C, H, W)`` brought onto ``current``, in the first place as ``offset`` and ``mask`` say."""
-        guide = torch.cat((self.mdconv.deform(feature, offset, mask), current, flow), dim=1)
-        residue, own_mask = offset_and_mask(self.conv_offset(guide))
-        aligned: Tensor = self.dcn.deform(feature, MAGNITUDE * residue.float().tanh() + offset, (own_mask + mask) / 2)
-        return aligned
+        groups = mask.shape[1] // TAPS
+
+        def earlier(first: int, stop: int) -> tuple[Tensor, Tensor]:
+            return offset[:, 2 * TAPS * first : 2 * TAPS * stop], mask[:, TAPS * first : TAPS * stop]
+
+        values = self.conv_offset(torch.cat((self.mdconv.deform(feature, groups, earlier), current, flow), dim=1))
+
+        def find(first: int, stop: int) -> tuple[Tensor, Tensor]:
+            residue, own_mask = of_groups(values, first, stop)
+            known, known_mask = earlier(first, stop)
+            return residue.tanh_().mul_(MAGNITUDE).add_(known), own_mask.add_(known_mask).div_(2)
+
+        return self.dcn.deform(feature, groups, find)
 
 
 @dataclass(frozen=True)
@@ -175,7 +205,7 @@ class PPMSVSR(Recurrence[State]):
     def auxiliary(self, frame: Tensor, features: list[Tensor]) -> Tensor:
         """Between stages 2 and 3: enlarge ``frame (N, 3, H, W)`` and bring what that shows down to ``(N, C, H, W)``."""
         low = self.aux_reconstruction(torch.cat(features, dim=1))
-        return in_bands(self._up_and_down, low, frame, halo=AUXILIARY_HALO)
+        return in_blocks(self._up_and_down, low, frame, halo=AUXILIARY_HALO)
 
     def _up_and_down(self, low: Tensor, frame: Tensor) -> Tensor:
         middle = doubled(low, self.aux_upsample1)
@@ -342,12 +372,14 @@ def temporal(
         needed_context=0,
         reach=64,
         values_per_frame=6 * width + 4,
-        values_at_once=alignment_values(width, max(deform_groups, stage1_groups)) + 6 * width,
-        values_of_band=values_of_band(width, 16 * (2 * width + 6)),
+        values_at_once=alignment_values(width, max(deform_groups, stage1_groups)) + 6 * width + 27 * deform_groups,
+        values_of_block=values_of_block(width, 16 * (2 * width + 6), AUXILIARY_HALO),
         macs_per_frame=first + last,
         macs_per_context_frame=first,
         float32=flow_layers()
         | {"conv_last", "aux_conv_last", "hybrid_conv_last", "stage1_align.dcn"}
         | {f"deform_align.stage{i}_{way}.dcn" for i in (2, 3) for way in ("backward", "forward")}
         | {f"deform_align.stage3_{way}.mdconv" for way in ("backward", "forward")},
+        # It is chosen for being small.
+        modest_bytes=18 * 10**8 if width <= SMALL_WIDTH else TemporalTraits.modest_bytes,
     )

@@ -34,8 +34,8 @@ class TemporalTraits:
     values_at_once: int
     """Numbers for each pixel of a frame that the largest step holds beside those."""
 
-    values_of_band: int
-    """Numbers that the last layers hold, which work on a frame band by band, so whatever its size."""
+    values_of_block: int
+    """Numbers that the last layers hold, which work on a frame block by block, so whatever its size."""
 
     macs_per_frame: int
     """Multiply-accumulate operations for each pixel of a frame whose result is wanted."""
@@ -45,6 +45,14 @@ class TemporalTraits:
 
     float32: frozenset[str] = frozenset()
     """Names of the layers that stay in float32 whatever the rest runs in: flow, deformable and last ones."""
+
+    modest_bytes: int = 4 * 10**9
+    """What a window takes at most on a processor where nobody has set a limit: other work needs memory too."""
+
+    @property
+    def worth_per_frame(self) -> float:
+        """Frames of context for each whose result is wanted, at which everything costs 1.5 times the plain way."""
+        return self.macs_per_frame / (2 * max(1, self.macs_per_context_frame))
 
 
 class WindowedNetwork(Protocol[State]):
