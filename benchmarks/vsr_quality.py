@@ -40,8 +40,8 @@ Picture = NDArray[np.uint8]
 
 PUBLISHED = {
     BICUBIC: {"vid4-bi": 23.78},
-    "edvr-m": {"reds4": 30.5169, "vid4-bi": 27.10},
-    "edvr-l": {"reds4": 31.0467},
+    "edvr-m": {"reds4": 30.53},
+    "edvr-l": {"reds4": 31.09},
     "edvr-l-vimeo": {"vid4-bi": 27.35},
     "basicvsr": {"reds4": 31.4170, "vid4-bi": 27.2694, "vid4-bd": 24.4541, "udm10": 33.4478},
     "basicvsr-vimeo": {"reds4": 30.3128, "vid4-bi": 27.2755, "vid4-bd": 25.0517, "udm10": 34.5554},
