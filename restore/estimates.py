@@ -74,9 +74,10 @@ class Estimate:
     """What will come out, and what it takes.
 
     ``seconds_low`` and ``seconds_high`` are of time. ``gpu_seconds`` are those of a graphics card at the most, 0 where
-    none does the work, and ``processor_seconds`` those of all processors together, in the middle. ``size`` is (width, height), ``rate`` frames a second and ``length`` seconds, both exact;
-    ``frames`` of that are about as many as will be written, 0 where nobody knows how long the clip is. The file will
-    take between ``bytes_low`` and ``bytes_high``, the disk must have room for ``disk_bytes`` and has ``free_bytes``.
+    none does the work; ``processor_seconds`` those of all processors together. ``size`` is (width, height), ``rate``
+    frames a second and ``length`` seconds, both exact; ``frames`` of that are about as many as will be written, 0 where
+    nobody knows how long the clip is. The file will take between ``bytes_low`` and ``bytes_high``, the disk must have
+    room for ``disk_bytes`` and has ``free_bytes``.
     ``parts`` are the parts of the work, and ``warnings`` sentences for the user.
     """
 

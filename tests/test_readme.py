@@ -111,6 +111,20 @@ def test_the_commands_for_clips_do_what_it_says(here: Path) -> None:
             assert sum(1 for _ in clip.decode(video)) == frames
 
 
+def test_the_commands_and_the_python_for_whole_films_do_what_it_says(here: Path) -> None:
+    out = run("bash", "-euo", "pipefail", "-c", snippet("Whole films", "bash"))
+    assert "phone-clip" in out
+    assert "192×128, 50 frames a second" in out  # --recipe
+    assert "384×256, 50 frames a second" in out  # --process-order
+    assert json.loads((here / "my.json").read_text(encoding="utf-8"))["steps"][-1]["stage"] == "interpolate"
+    for name, codec in (("restored.mp4", "h264"), ("again.mkv", "hevc")):
+        video = restore.probe(here / name).video
+        assert (video.width, video.height, video.frames, video.codec) == (192, 128, 40, codec)
+    lines = run(sys.executable, "-c", snippet("Whole films", "python")).splitlines()
+    assert lines[0].startswith("(192, 128) 50 ")
+    assert lines[1:] == ["(192, 128) 50 40", "['upscale', 'faces']"]
+
+
 def test_the_commands_and_the_python_for_interpolation_do_what_it_says(here: Path) -> None:
     run("bash", "-euo", "pipefail", "-c", snippet("Frame interpolation", "bash"))
     for name, frames, seconds in (("smooth.mp4", 48, 0.8), ("slow.mp4", 40, 1.6), ("even.mp4", 40, 0.8)):
