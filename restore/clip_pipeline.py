@@ -245,7 +245,16 @@ class _Begun:
 
     def in_segments(self, root: Path, *, keep_master: bool) -> SegmentRun:
         """The same work in a folder below ``root``; raises ``InputError`` where the clip cannot be read."""
-        seconds = Fraction(str(self.engine.settings.segment_seconds))
+        settings = self.engine.settings
+        seconds = Fraction(str(settings.segment_seconds))
+        lasts = Fraction(self.plan.counts[-1]) / self.plan.rates[-1]
+        needed = encoded_bytes(self.plan.encoder, lasts)
+        if not fits(root, needed, settings):
+            raise OutputError(
+                f"What is kept of {self.plan.source.name} on the way would take {needed / MEBI:.0f} MiB or more, which are "
+                "not free on that disk beside those that have to stay so: make room there.",
+                setting="RESTORE_MIN_FREE_MB",
+            )
         if keep_master and not self._has_room_for_master(root):
             keep_master = False
         frames = frames_key(self.plan, self.opened, self.engine, seconds)

@@ -90,7 +90,7 @@ def _common_header(shelf: Shelf, records: Sequence[Record]) -> bytes | None:
             headers.add(source.streams.video[0].codec_context.extradata)
     if len(headers) > 1:
         raise OutputError(
-            f"The segments in {shelf.folder} were made by encoders that do not agree, and cannot be joined: delete "
-            "that folder, and run the work again."
+            "The segments of this clip were made by encoders that do not agree, and cannot be joined: begin anew, with "
+            "--no-resume or another quality."
         )
     return headers.pop()

@@ -31,6 +31,6 @@ def check_room(folder: Path, settings: Settings) -> None:
     least = settings.min_free_bytes
     if shutil.disk_usage(folder).free < least:
         raise OutputError(
-            f"The disk is almost full: less than {least / MEBI:.0f} MiB are free in {folder}; make room.",
+            f"The disk is almost full: less than {least / MEBI:.0f} MiB are free on it; make room.",
             setting="RESTORE_MIN_FREE_MB",
         )

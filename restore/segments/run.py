@@ -155,6 +155,7 @@ class SegmentRun:
                     yield self._done()
         self._ranges = self._missing()
         if self.whole and not self._ranges:
+            self.parts.finish()
             return
         self.shots = self.plan.shots()
         self.reader: ClipReader = self.plan.reader(self.engine.settings, self.shots)
