@@ -251,8 +251,8 @@ class _Begun:
         needed = encoded_bytes(self.plan.encoder, lasts)
         if not fits(root, needed, settings):
             raise OutputError(
-                f"What is kept of {self.plan.source.name} on the way would take {needed / MEBI:.0f} MiB or more, which are "
-                "not free on that disk beside those that have to stay so: make room there.",
+                f"What is kept of {self.plan.source.name} on the way would take {needed / MEBI:.0f} MiB or more, which "
+                "are not free on that disk beside those that have to stay so: make room there.",
                 setting="RESTORE_MIN_FREE_MB",
             )
         if keep_master and not self._has_room_for_master(root):
