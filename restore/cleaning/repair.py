@@ -45,8 +45,11 @@ REACH = 40
 MACS_PER_PIXEL = 996_000
 """Multiply-accumulate operations of the network for a pixel of a frame."""
 
-VALUES_PER_PIXEL = 170
-"""Numbers that the network holds for each pixel of each frame of a block."""
+BYTES_PER_PIXEL = 1000
+"""What the network takes for each pixel of each frame of a block, in any precision; as measured, with some room."""
+
+BYTES_AT_LEAST = 300 * 10**6
+"""What it takes beside that, however small the frames are."""
 
 SHARE_OF_MEMORY = 0.4
 """How much of the memory that is free the network may take."""
@@ -119,7 +122,7 @@ class Repair:
     def _tiled(self, lights: Tensor, dtype: torch.dtype, results: int) -> Tensor:
         height, width = lights.shape[-2:]
         padded = functional.pad(lights, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")
-        tile = self._tiles.setdefault((height, width), self._tile(height, width, dtype))
+        tile = self._tiles.setdefault((height, width), self._tile(height, width))
         rows, columns = (divide(0, side, side, tile, REACH, MULTIPLE) for side in padded.shape[-2:])
         windows = [(row, column) for row in rows for column in columns]
         self.plan |= {
@@ -144,11 +147,11 @@ class Repair:
             raise _NotFinite(name_of(dtype))
         return result
 
-    def _tile(self, height: int, width: int, dtype: torch.dtype) -> int:
+    def _tile(self, height: int, width: int) -> int:
         """The side of a tile without its context, from the memory that is free; raises ``ResourceError``."""
         settings, device = self.engine.settings, self.engine.device
         free = int(SHARE_OF_MEMORY * memory.available(settings, device))
-        pixels = free // (BLOCK * VALUES_PER_PIXEL * dtype.itemsize)
+        pixels = max(0, free - BYTES_AT_LEAST) // (BLOCK * BYTES_PER_PIXEL)
         most = math.isqrt(pixels) - 2 * REACH
         if most < SMALLEST_TILE:
             raise ResourceError(
