@@ -198,9 +198,9 @@ def restore_in_segments(
         source, target, steps, start, end, progress, settings, encoding, deinterlace, square_pixels, cuts, cut_threshold
     )
     run = job.in_segments(path_of("work", work), keep_master=keep_master)
+    tidy(run.folder.root, job.engine.settings, run.folder.path)
     with memory_in_words("this clip"):
         file = yield from run.steps()
-    tidy(job.engine.settings, run.folder.path)
     return report_of(run, file, time.monotonic() - job.began)
 
 

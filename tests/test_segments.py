@@ -32,7 +32,6 @@ from restore.executors import LocalExecutor
 from restore.jobs import Job, JobStore, State
 from restore.media.clips.reader import ClipReader
 from restore.progress import Position
-from restore.segments import folder as folders
 from restore.segments.folder import Shelf, tidy
 from restore.segments.split import LONGEST_SHARE, Bounds, Needs, Splitter, needs_of
 from restore.segments.walk import Item, Walk
@@ -441,22 +440,24 @@ def test_a_full_disk_ends_the_work_and_what_is_done_stays(
 def test_old_work_goes_and_so_does_the_oldest_where_there_is_too_much(
     clip: Path, tmp_path: Path, settings: Settings
 ) -> None:
-    settings = replace(settings, work_dir=tmp_path / "work")
-    what: dict[str, Any] = {"settings": settings, "encoding": QUICK, "work": tmp_path / "work"}
+    root = tmp_path / "work"
+    (root / "mine").mkdir(parents=True)
+    os.utime(root / "mine", (0, 0))
+    what: dict[str, Any] = {"settings": settings, "encoding": QUICK, "work": root}
     for start in ("0", "0.5", "1"):
         restore.restore_video(clip, tmp_path / "new.mp4", [], start=start, **what)
-    jobs = sorted((tmp_path / "work").glob("*/job.json"), key=lambda path: path.stat().st_mtime)
+    jobs = sorted(root.glob("*/job.json"), key=lambda path: path.stat().st_mtime)
     assert len(jobs) == 3
     os.utime(jobs[0], (0, time.time() - 1000))
-    tidy(replace(settings, work_keep_seconds=500))
+    tidy(root, replace(settings, work_keep_seconds=500))
     assert [job.exists() for job in jobs] == [False, True, True]
     held = restore.restore_in_segments(clip, tmp_path / "new.mp4", [TWICE], **what)
     next(held)
-    tidy(replace(settings, work_keep_bytes=1), keep=jobs[2].parent)
+    tidy(root, replace(settings, work_keep_bytes=1), keep=jobs[2].parent)
     assert [job.exists() for job in jobs] == [False, False, True]
-    assert len(list((tmp_path / "work").glob("*/job.json"))) == 2  # what somebody is at stays
+    assert len(list(root.glob("*/job.json"))) == 2  # what somebody is at stays
     held.close()
-    assert folders.work_root(load_settings()) != tmp_path / "work"
+    assert (root / "mine").exists()  # whatever else lies there is not ours
 
 
 def test_a_job_does_a_segment_at_a_time_and_another_one_goes_on_from_there(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,9 @@ from restore.settings import Settings
 logger = logging.getLogger(__name__)
 
 JOB, LOCKS, MASTER = "job.json", "locks", "master"
+
+OURS = re.compile(r"[0-9a-f]{32}")
+"""The names of our folders: where they are kept there may be others, which are not touched."""
 
 
 def work_root(settings: Settings) -> Path:
@@ -270,16 +274,15 @@ def _locked(root: Path, name: str) -> Iterator[bool]:
         lock.release()
 
 
-def tidy(settings: Settings, keep: Path | None = None) -> None:
-    """Remove work that nobody has touched for longer than it is kept, and the oldest where all of it is too large.
+def tidy(root: Path, settings: Settings, keep: Path | None = None) -> None:
+    """Remove work below ``root`` that is older than it is kept, and the oldest where all of it is too large.
 
     What somebody works at stays, and so does ``keep``.
     """
-    root = work_root(settings)
     found: list[tuple[float, Path, int]] = []
     for folder in root.glob("*"):
         try:
-            if folder.name == LOCKS or folder == keep or not folder.is_dir():
+            if not OURS.fullmatch(folder.name) or folder == keep or not folder.is_dir():
                 continue
             job = folder / JOB
             touched = (job if job.is_file() else folder).stat().st_mtime
@@ -304,8 +307,3 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
     except OSError as error:
         logger.warning("Cannot remove %s: %s", folder, error)
-
-
-def touch(folder: WorkFolder) -> None:
-    """Note that the work was of use just now."""
-    os.utime(folder.path / JOB)
