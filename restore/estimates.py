@@ -29,7 +29,7 @@ from restore.models import BUILT_IN
 from restore.pipeline import given, path_of
 from restore.progress import Progress
 from restore.settings import MEBI, MEGA, Settings, load_settings
-from restore.stages import Faces, Stage, Upscale, parse_steps
+from restore.stages import Colorize, Faces, Stage, Upscale, parse_steps
 
 SPREAD = 1.2
 """How much quicker or slower the work may be than what was measured says."""
@@ -175,7 +175,7 @@ class _Reckoner:
         self.deep = plan.info.video.bits > 8
 
     def work(self, index: int) -> _Work:
-        stage = self._in_its_scale(index)
+        stage = self._as_measured(index)
         width, height = self.sizes[index]
         frames = self.plan.counts[index] * self.computed
         if on_zero_gpu():
@@ -205,9 +205,13 @@ class _Reckoner:
         part = StageEstimate(stage.stage, names, low / spread, high * spread)
         return _Work(part, processor, self.engine.device.type != "cpu")
 
-    def _in_its_scale(self, index: int) -> Stage:
-        """The stage, an enlargement to a target with the scale that it comes to."""
+    def _as_measured(self, index: int) -> Stage:
+        """The stage, an enlargement to a target with the scale that it comes to, and colours without references, which
+        belong to shots that only the work finds.
+        """
         stage = self.plan.stages[index]
+        if isinstance(stage, Colorize):
+            return replace(stage, references=())
         if isinstance(stage, Upscale) and stage.target is not None:
             return replace(stage, target=None, scale=max(1.0, stage.factor(*self.sizes[index])))
         return stage

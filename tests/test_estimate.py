@@ -105,6 +105,15 @@ def test_a_model_that_is_not_there_is_reckoned(film: Path) -> None:
     assert [name in " ".join(said.warnings) for name in ("basicvsr", "deepremaster", "MB")] == [True] * 3
 
 
+@pytest.mark.usefixtures("quick")
+def test_references_of_shots_that_nobody_has_found_yet_do_no_harm(film: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (16, 16), "red").save(tmp_path / "red.png")
+    step = restore.Colorize(model="built-in-colour", references={"0.5": tmp_path / "red.png"})
+    assert restore.estimate(film, [step]).parts[1].models == ("built-in-colour",)
+
+
 SAMPLE = Sample(
     decode=0.01,
     decode_processor=0.01,
