@@ -22,6 +22,8 @@ from restore import Encoding, Frame, Position, Progress, Upscale, catalog, inven
 from restore.errors import Cancelled, SettingsError, WeightsError
 from restore.inference import memory, temporal_runner
 from restore.inference.resample import lanczos
+from restore.inference.runner import NetworkSource
+from restore.inference.windows import needed_bytes
 from restore.networks import ppmsvsr
 from restore.report import Report
 from restore.settings import Settings
@@ -306,6 +308,23 @@ def test_what_fits_into_memory_decides_on_windows_and_tiles(
     assert planned(4000, 360, 640, tile=256)["tile"] == 256
     # More than a good window needs is not taken.
     assert planned(4000, 360, 640) == planned(40_000, 360, 640)
+
+
+@pytest.mark.parametrize("gigabytes", [8, 24, 500])
+@pytest.mark.parametrize(("name", "most"), [("pp-msvsr", 2.4e9), ("basicvsr-pp", 5e9)])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_windows_on_a_processor_stay_modest_however_much_memory_is_free(
+    name: str, most: float, dtype: torch.dtype, gigabytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda *_: gigabytes * 2**30)
+    engine = restore.inference.engine.Engine.start(Settings(device="cpu"), Progress())
+    runner = temporal_runner.TemporalRunner(NetworkSource(name, "none", dict), engine)
+    chosen = runner._choose(360, 640, dtype)
+    assert chosen.tile is None
+    assert needed_bytes(runner.traits, 360, 640, chosen.windows.seen, dtype.itemsize) <= most
+    small = runner._choose(90, 160, dtype)
+    assert small.windows.context == runner.traits.context
+    assert small.windows.length >= 15
 
 
 def test_a_stop_is_heard_between_two_layers(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
 
+from restore import networks
 from restore.errors import ResourceError, SettingsError
 from restore.inference.windows import (
+    ALLOCATOR,
     LONGEST,
     SMALLEST_WINDOW,
     Tiled,
@@ -199,6 +204,41 @@ def test_flow_and_features_are_found_once() -> None:
     network.conv_first.register_forward_hook(lambda *_: calls.append(1))
     run("edvr", network, clip(12, 32, 32), Windows(3, 4))
     assert len(calls) == 12
+
+
+class Live(TorchDispatchMode):
+    """Adds up the bytes of the tensors that are alive, and keeps the most there were at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.most = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, call: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        result = call(*arguments, **(options or {}))
+        for value in tree_iter(result):
+            if isinstance(value, Tensor) and (storage := value.untyped_storage())._cdata not in self._known:
+                self._known.add(storage._cdata)
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self._gone, storage._cdata, storage.nbytes())
+        self.most = max(self.most, self.now)
+        return result
+
+    def _gone(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+
+@pytest.mark.parametrize("name", ["basicvsr", "basicvsr-pp", "pp-msvsr"])
+def test_a_window_takes_no_more_memory_than_the_plan_reckons_with(name: str) -> None:
+    # Nothing is computed on this device, so that the published network can be given a large frame.
+    with torch.device("meta"):
+        network = networks.build(name)
+    traits = networks.temporal(name)
+    with torch.inference_mode(), Live() as live:
+        for _ in network.window(torch.empty(1, 4, 3, 360, 640, device="meta"), None, 3, False):
+            pass
+    assert 0.3 * needed_bytes(traits, 360, 640, 4) <= live.most <= needed_bytes(traits, 360, 640, 4) / ALLOCATOR
 
 
 def test_edvr_sees_the_frames_that_its_authors_tests_show_it() -> None:

@@ -145,8 +145,8 @@ class Upscale(FrameByFrame):
         if networks.uses_time(model):
             self.output_size(width, height)
             costs = networks.temporal(model)
-            # The context of a window costs half as much again at most.
-            macs = costs.macs_per_frame + min(costs.macs_per_context_frame, costs.macs_per_frame / 2)
+            # As a rule, a window has a context of half its length.
+            macs = costs.macs_per_frame + costs.macs_per_context_frame / 2
             return Work(macs * width * height, width * height * costs.scale**2)
         traits = networks.traits(model)
         passes = self.passes(width, height, traits.scale)
