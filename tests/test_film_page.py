@@ -44,6 +44,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         assert "Traceback" not in started.log.read_text()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def patient() -> Iterator[None]:
+    """Wait longer than usual for what the page shows: it is large, and the machine may be busy."""
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
 @pytest.fixture(scope="module")
 def client(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(server.url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
@@ -69,6 +77,7 @@ def give_clip(page: Page, path: Path) -> None:
 def open_film(visit: Visit, *steps: dict[str, Any], **how: Any) -> Page:
     """The tab with a chain of what is built in, so that nothing has to be downloaded."""
     page = visit(f"?chain={encode(steps)}", **how)
+    page.set_default_timeout(WORK_MILLISECONDS)
     expect(cards(page)).to_have_count(len(steps), timeout=WORK_MILLISECONDS)
     return page
 
@@ -79,7 +88,7 @@ def cards(page: Page) -> Any:
 
 def linked(page: Page) -> list[dict[str, Any]]:
     """The chain in the link of the page, which is there a moment after a change."""
-    page.wait_for_timeout(600)
+    page.wait_for_timeout(1500)
     address = page.locator("#film-link a").get_attribute("href") or ""
     return [stage.to_dict() for stage in decode(address.removeprefix("?chain="))]
 
