@@ -189,10 +189,11 @@ def test_every_shot_can_get_a_picture_that_says_what_its_colours_are(
     first = np.asarray(Image.open(io.BytesIO(page.request.get(str(shown.first.evaluate("it => it.src"))).body())))
     assert chroma(first) > 3
     page.locator("#colour-shot-accept").click()
-    expect(states).to_have_text(["coloured, used"] * 2, use_inner_text=True)
+    expect(states).to_have_text(["coloured, used"] * 2, use_inner_text=True, timeout=WORK_MILLISECONDS)
     page.get_by_role("button", name="Choose this shot").last.click()
     page.locator("#colour-shot-own input[type=file]").set_input_files(save(tmp_path / "own.png", coloured()))
-    expect(states).to_have_text(["coloured, used", "your picture, used"], use_inner_text=True)
+    chosen = ["coloured, used", "your picture, used"]
+    expect(states).to_have_text(chosen, use_inner_text=True, timeout=WORK_MILLISECONDS)
     page.locator("#colour-shot-save").wait_for()
     page.locator("#colour-run").click()
     finished(page)
@@ -204,14 +205,13 @@ def test_every_shot_can_get_a_picture_that_says_what_its_colours_are(
     assert str(server.files) not in json.dumps(report)
 
     page.goto(page.url)  # what was chosen is still there, and stays with this clip alone
-    chosen = ["coloured, used", "your picture, used"]
     expect(states).to_have_text(chosen, use_inner_text=True, timeout=WORK_MILLISECONDS)
     give(page, film)
     expect(states).to_have_count(2)
     page.locator("#colour-shot-drop").click()
-    expect(states).to_have_text(["coloured, not used"] * 2, use_inner_text=True)
+    expect(states).to_have_text(["coloured, not used"] * 2, use_inner_text=True, timeout=WORK_MILLISECONDS)
     give(page, grey_clip(tmp_path / "other.mp4"))
-    expect(states).to_have_count(0)
+    expect(states).to_have_count(0, timeout=WORK_MILLISECONDS)
     expect(tools).to_be_hidden()
 
 

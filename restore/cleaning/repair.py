@@ -76,7 +76,7 @@ class Repair:
     source: NetworkSource
     engine: Engine
     side: int | None = None
-    plan: dict[str, Any] = field(default_factory=lambda: {"block": BLOCK, "context": CONTEXT})
+    plan: dict[str, Any] = field(default_factory=lambda: {"block": BLOCK, "context_frames": CONTEXT, "context": REACH})
     _float32_only: bool = False
     _tiles: dict[tuple[int, int], int] = field(default_factory=dict)
 
