@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -55,13 +55,18 @@ def settings() -> Settings:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
+    return write_shots(tmp_path, 32, 24)
+
+
+def write_shots(folder: Path, width: int, height: int) -> Path:
     """Two seconds and a half in three shots, at no even pace, with B-frames, sound and a title."""
-    frames = pictures(15, 64, 48) + [np.ascontiguousarray(255 - each) for each in pictures(20, 64, 48)]
-    frames += [np.ascontiguousarray(each[::-1] // 2) for each in pictures(15, 64, 48)]
+    plain = pictures(20, width, height)
+    frames = plain[:15] + [np.ascontiguousarray(255 - each) for each in plain]
+    frames += [np.ascontiguousarray(each[::-1] // 2) for each in plain[:15]]
     ticks = [40 * index + (35 if index % 7 else 0) * (index // 7) % 90 for index in range(50)]
     ticks = [tick + 3 * index for index, tick in enumerate(sorted(ticks))]
     return write_clip(
-        tmp_path / "old.mkv",
+        folder / "old.mkv",
         frames,
         times=ticks,
         time_base=Fraction(1, 1000),
@@ -221,8 +226,9 @@ def test_the_frames_are_those_of_a_run_without_segments(
     ids=["h264-mp4", "h264-mkv", "hevc-mov", "av1-mp4", "prores-mov"],
 )
 def test_joints_are_exact_in_time_in_every_codec(
-    clip: Path, tmp_path: Path, settings: Settings, encoding: Encoding, name: str
+    tmp_path: Path, settings: Settings, encoding: Encoding, name: str
 ) -> None:
+    clip = write_shots(tmp_path, 64, 48)
     (tmp_path / "one").mkdir()
     for target, work in ((tmp_path / "one" / name, None), (tmp_path / name, tmp_path / "work")):
         restore.restore_video(clip, target, [], settings=settings, encoding=encoding, work=work)
@@ -344,10 +350,10 @@ def test_a_stop_keeps_what_is_done_and_says_so(clip: Path, tmp_path: Path, setti
 
 
 RUN = """
-import sys, restore
+import restore
 from dataclasses import replace
 settings = replace(restore.load_settings(), segment_seconds=0.3)
-steps = [restore.Upscale(model="built-in", scale=2), restore.Interpolate(model="built-in", fps=30)]
+steps = [restore.Interpolate(model="built-in", fps=30)]
 work = restore.restore_in_segments(
     "old.mkv", "new.mp4", steps, work="work", settings=settings, encoding=restore.Encoding(preset="veryfast")
 )
@@ -357,48 +363,60 @@ for done in work:
 """
 
 
-def killed_and_run_again(folder: Path, seconds: float) -> None:
-    """Run the work and kill it so many seconds after it began, again and again until it is done once."""
-    words = [sys.executable, "-c", RUN]
-    while True:
-        with subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "begun\n"
-            try:
-                process.wait(seconds)
-                assert process.returncode == 0
-                return
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
-                process.wait(LIMIT)
-        assert not (folder / "new.mp4").exists()
-        seconds = LIMIT
+def killed(folder: Path, wait: Callable[[subprocess.Popen[str]], object]) -> None:
+    """Run the work, and kill it after ``wait``."""
+    with subprocess.Popen([sys.executable, "-c", RUN], cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        wait(process)
+        process.send_signal(signal.SIGKILL)
+        process.wait(LIMIT)
 
 
-def _kills(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: list[float]) -> None:
+def results(path: Path) -> tuple[Seen, list[int], list[tuple[Fraction, bytes]]]:
+    return seen(path), times(path), heard(path)
+
+
+@pytest.fixture
+def children(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(restore.__file__).parents[1]))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    began = time.monotonic()
-    killed_and_run_again(tmp_path, LIMIT)
-    whole = time.monotonic() - began
-    wanted = seen(tmp_path / "new.mp4"), times(tmp_path / "new.mp4"), heard(tmp_path / "new.mp4")
-    for moment in moments:
-        shutil.rmtree(tmp_path / "work")
-        (tmp_path / "new.mp4").unlink()
-        killed_and_run_again(tmp_path, moment * whole)
-        assert (seen(tmp_path / "new.mp4"), times(tmp_path / "new.mp4"), heard(tmp_path / "new.mp4")) == wanted
 
 
+@pytest.mark.usefixtures("children")
+@pytest.mark.parametrize("segments", [1, 3])
 def test_a_run_that_is_killed_goes_on_and_gives_the_same_frames(
-    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clip: Path, tmp_path: Path, settings: Settings, segments: int
 ) -> None:
-    _kills(clip, tmp_path, monkeypatch, [0.5])
+    def wait(process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        while int(process.stdout.readline()) < segments:
+            pass
+
+    what: dict[str, Any] = {"settings": settings, "encoding": Encoding(preset="veryfast")}
+    steps = [Interpolate(model="built-in", fps=30)]
+    killed(tmp_path, wait)
+    report = restore.restore_video(clip, tmp_path / "new.mp4", steps, work=tmp_path / "work", **what)
+    assert made(report)[0] - made(report)[1] >= segments
+    restore.restore_video(clip, tmp_path / "one.mp4", steps, work=tmp_path / "other", **what)
+    assert results(tmp_path / "new.mp4") == results(tmp_path / "one.mp4")
 
 
 @pytest.mark.slow
-def test_a_run_can_be_killed_at_any_moment(clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("clip", "children")
+def test_a_run_can_be_killed_at_any_moment(tmp_path: Path) -> None:
+    began = time.monotonic()
+    killed(tmp_path, lambda process: process.wait(LIMIT))
+    whole, wanted = time.monotonic() - began, results(tmp_path / "new.mp4")
     chance = random.Random(20)
-    _kills(clip, tmp_path, monkeypatch, [chance.uniform(0, 1) for _ in range(20)])
+    for _ in range(20):
+        shutil.rmtree(tmp_path / "work")
+        (tmp_path / "new.mp4").unlink()
+        killed(tmp_path, lambda process: time.sleep(chance.uniform(0, 1) * whole))
+        if (tmp_path / "new.mp4").exists():  # whole, or it would not have its name
+            assert results(tmp_path / "new.mp4") == wanted
+        killed(tmp_path, lambda process: process.wait(LIMIT))
+        assert results(tmp_path / "new.mp4") == wanted
 
 
 def test_two_cannot_do_the_same_work_at_once(clip: Path, tmp_path: Path, settings: Settings) -> None:
