@@ -2,10 +2,10 @@
 
     python benchmarks/colour.py PHOTO [MODEL ...] [--weights FOLDER]
 
-The photo is turned grey and goes through ``restore_frames`` at 1 megapixel; DeepRemaster gets it five times, as it works
-on blocks of five frames. Where no weights are at hand the networks get contents of their own making, which take as long
-as the published ones; PSNR between the two precisions is that of the pictures with their own luma, as they are shown.
-Seconds are those of the processor for a frame, of one run with one thread, after a first one that is not counted.
+The photo is turned grey and goes through ``restore_frames`` at 1 megapixel; DeepRemaster gets it five times, as it
+works on blocks of five frames. Where no weights are at hand the networks get contents of their own making, which take
+as long as the published ones; PSNR between the two precisions is that of the pictures with their own luma, as they are
+shown. Seconds are those of the processor for a frame, of one run with one thread, after one that is not counted.
 """
 
 from __future__ import annotations

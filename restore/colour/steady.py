@@ -43,7 +43,7 @@ REACH = 24
 
 def held(steadiness: float) -> float:
     """The share of the colour of before that stays where it is trusted, for a ``steadiness`` from 0 to 1."""
-    return MOST_HELD * (1 - (1 - steadiness) ** 4)
+    return MOST_HELD * (1 - (1 - steadiness) ** 5)
 
 
 def _mean(x: Tensor, side: int) -> Tensor:
