@@ -94,13 +94,14 @@ class StageCost:
     """What a stage costs: ``start`` seconds of work once, and for each frame that comes in what ``points`` say.
 
     Several processors do the work ``gain`` times as fast as one. ``busy`` says that they had other work while it was
-    measured, so that the gain is assumed.
+    measured, so that the gain is assumed; ``share`` is how much of a processor was left.
     """
 
     start: float
     points: tuple[Point, ...]
     gain: float = 1.0
     busy: bool = False
+    share: float = 1.0
 
     def work(self, megapixels: float) -> float:
         """Seconds of work for a frame of this size: along the points, and on from the last two of them."""
@@ -197,6 +198,11 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _threads() -> int:
+    """How many processors a network is shared out to."""
+    return min(processors(), torch.get_num_threads())
+
+
 def _quiet(engine: Engine, rate: Fraction) -> Engine:
     """An engine for measuring: nobody is told how far it is, and what it says is not for the report."""
     progress = engine.progress.heard_by(None)
@@ -211,7 +217,7 @@ def _measure(opened: OpenStage, rate: Fraction, deep: bool, engine: Engine) -> S
         return bench.cost()
     cost = _alone(bench.cost)
     if bench.share < STARVED:
-        return replace(cost, gain=max(1.0, processors() ** USUAL_GAIN), busy=True)
+        return replace(cost, gain=_threads() ** USUAL_GAIN, busy=True, share=min(1.0, bench.share))
     return replace(cost, gain=bench.gain(cost))
 
 
@@ -233,15 +239,20 @@ def _alone(work: Callable[[], T]) -> T:
 
 
 class _Bench:
-    """Measures an opened stage; ``share`` is how much of a processor its thread got at the least."""
+    """Measures an opened stage, and how much of a processor its thread got meanwhile."""
 
     def __init__(self, opened: OpenStage, rate: Fraction, deep: bool, engine: Engine) -> None:
         self.opened, self.rate, self.deep, self.engine = opened, rate, deep, engine
         self.levels: Sequence[tuple[int, int]] = LEVELS
         if isinstance(opened.settings, Faces) and opened.settings.aligned:
             self.levels = ((SIDE, SIDE),)
-        self.share = 1.0
         self.count = FRAMES
+        self._seconds = self._worked = 0.0
+
+    @property
+    def share(self) -> float:
+        """How much of a processor the thread got."""
+        return self._worked / self._seconds if self._seconds else 1.0
 
     def cost(self) -> StageCost:
         with self._memory():
@@ -262,7 +273,7 @@ class _Bench:
             for _ in range(2):
                 self._run(*self.levels[index], self.count)
             seconds = (time.perf_counter() - began) / 2
-        return min(float(processors()), max(1.0, cost.points[-1].seconds * self._divisor / seconds))
+        return min(float(_threads()), max(1.0, cost.points[-1].seconds * self._divisor / seconds))
 
     def _has_time(self, points: list[Point], megapixels: float) -> bool:
         if len(points) < 2:
@@ -290,7 +301,8 @@ class _Bench:
             return time.perf_counter() - began
         seconds, worked = time.perf_counter() - began, time.process_time() - busy
         if seconds > SHORTEST_SECONDS:
-            self.share = min(self.share, worked / seconds)
+            self._seconds += seconds
+            self._worked += worked
         return worked
 
     def _memory(self) -> AbstractContextManager[Any]:

@@ -37,6 +37,9 @@ SPREAD = 1.2
 FAR, SPREAD_FAR = 16, 1.15
 """From how many times larger a frame than the largest that was measured the range is wider, and by how much."""
 
+SMALLEST_SHARE = 0.1
+"""Of a processor, the least that is taken for what other work leaves."""
+
 SPREAD_RECKONED = 2.0
 """How much wider it is where nothing could be measured."""
 
@@ -193,7 +196,10 @@ class _Reckoner:
         if cost.reach(megapixels) > FAR:
             spread *= SPREAD_FAR
         if cost.busy:
-            self.engine.warn("The machine is busy with other work, which makes this take longer than is said here.")
+            high /= max(SMALLEST_SHARE, cost.share)
+            self.engine.warn(
+                "The machine is busy with other work: the range goes from the time without it to the time beside it."
+            )
         if isinstance(stage, Upscale) and stage.uses_shots:
             high *= TEMPORAL_CONTEXT
         if isinstance(stage, Faces) and names:

@@ -155,6 +155,15 @@ def test_frames_that_repeat_take_no_time(film: Path, measured: dict[str, Any]) -
     assert middle(said) == pytest.approx(1 + 5 * 2 / 2)
 
 
+def test_other_work_makes_the_range_longer(film: Path, measured: dict[str, Any]) -> None:
+    quiet = restore.estimate(film, CHAIN[:1])
+    measured["cost"] = replace(measured["cost"], busy=True, share=0.25)
+    busy = restore.estimate(film, CHAIN[:1])
+    assert busy.seconds_low == quiet.seconds_low
+    assert busy.parts[1].high == pytest.approx(4 * quiet.parts[1].high)
+    assert [warning for warning in busy.warnings if "busy" in warning]
+
+
 def test_where_encoding_is_the_slowest_it_is_the_time(film: Path, measured: dict[str, Any]) -> None:
     measured["sample"] = replace(SAMPLE, encode=4.0, encode_processor=4.0)
     said = restore.estimate(film, [restore.Upscale(model="built-in", scale=2)])
