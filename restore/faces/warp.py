@@ -17,8 +17,13 @@ from restore.inference.resample import lanczos
 
 Affine = NDArray[np.float64]
 
+FINER = 1.5
+"""How many times finer than the result a picture may be that is sampled as it is. A filter that lets nothing alias at
+all takes the finest detail away with it: faces would be put back softer than they were cut out.
+"""
+
 REACH = 4
-"""Pixels around the part of the source that is needed which the filter looks at."""
+"""Pixels around the part of the source that is needed which a filter looks at."""
 
 
 def compose(outer: Affine, inner: Affine) -> Affine:
@@ -55,30 +60,34 @@ def sample(picture: Tensor, matrix: Affine, height: int, width: int) -> Tensor:
     """A picture ``(C, height, width) float32`` in [0, 1] whose pixels lie where ``matrix`` says in ``picture``.
 
     ``picture`` is ``(C, H, W) float32`` with at most four channels; beyond its borders it is mirrored. Only the part
-    that is needed is touched. What gets smaller is sampled more finely and then reduced, so that nothing aliases.
+    that is needed is touched. What gets smaller is reduced before it is moved, so that nothing aliases.
     """
-    finer = max(1, math.ceil(zoom(matrix)))
-    fine = compose(matrix, resizing((height * finer, width * finer), (height, width)))
+    excess = zoom(matrix) / FINER
+    reach = math.ceil(REACH * max(1, 2 * excess))  # that of the reduction and that of moving what is reduced
     columns, rows = (
-        _needed(places, length)
-        for places, length in zip(
-            corners(fine, height * finer, width * finer).T, (picture.shape[2], picture.shape[1]), strict=True
-        )
+        _needed(places, length, reach)
+        for places, length in zip(corners(matrix, height, width).T, (picture.shape[2], picture.shape[1]), strict=True)
     )
+    part = picture[:, rows, columns]
+    matrix = matrix - np.array([[0, 0, columns.start], [0, 0, rows.start]])
+    if excess > 1:
+        whole = part.shape[1], part.shape[2]
+        reduced = max(1, math.ceil(whole[0] / excess)), max(1, math.ceil(whole[1] / excess))
+        part, matrix = lanczos(part, *reduced), compose(resizing(whole, reduced), matrix)
     moved = cv2.warpAffine(
-        np.ascontiguousarray(picture[:, rows, columns].permute(1, 2, 0).numpy()),
-        fine - np.array([[0, 0, columns.start], [0, 0, rows.start]]),
-        (width * finer, height * finer),
+        np.ascontiguousarray(part.permute(1, 2, 0).numpy()),
+        matrix,
+        (width, height),
         flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT_101,
     )
-    moved = moved.reshape(height * finer, width * finer, -1)  # OpenCV drops the axis of a single channel
-    return lanczos(torch.from_numpy(moved).permute(2, 0, 1).contiguous(), height, width).clamp(0, 1)
+    moved = moved.reshape(height, width, -1)  # OpenCV drops the axis of a single channel
+    return torch.from_numpy(moved).permute(2, 0, 1).contiguous().clamp(0, 1)
 
 
-def _needed(positions: NDArray[np.float64], length: int) -> slice:
-    """The rows, or columns, of a picture with ``length`` of them that are read to sample between ``positions``."""
-    low, high = math.floor(positions.min() - REACH), math.ceil(positions.max() + REACH) + 1
+def _needed(positions: NDArray[np.float64], length: int, reach: int) -> slice:
+    """The rows, or columns, of a picture with ``length`` of them that are read ``reach`` around ``positions``."""
+    low, high = math.floor(positions.min() - reach), math.ceil(positions.max() + reach) + 1
     # What lies outside is mirrored, so as much of the inside has to be there.
     low, high = min(low, 2 * length - high), max(high, -low)
     low, high = max(0, low), min(length, high)
