@@ -138,7 +138,16 @@ def build_film_tab(
         live=panel.live,
     )
     chain.upload(load, chain, chain, preprocess=False, concurrency_limit=None, **QUIET)
-    gr.on([chain.input, chain.change], link_to, chain, link, preprocess=False, concurrency_limit=None, **QUIET)
+    gr.on(
+        [chain.input, chain.change],
+        link_to,
+        chain,
+        link,
+        preprocess=False,
+        trigger_mode="always_last",  # or what is changed while the link is on its way would not come into it
+        concurrency_limit=None,
+        **QUIET,
+    )
     page.load(from_link, None, [chain, link], queue=False, **QUIET)
     panel.connect(page, store, at_work, identity, settings, concurrency_limit)
     cuts.connect(page, store, plan_all, asked, concurrency_limit)
