@@ -150,6 +150,15 @@ def test_a_large_face_is_reduced_and_a_small_one_put_back_without_aliasing() -> 
     assert float((canvas - 0.5).abs().max()) < 0.02
 
 
+@pytest.mark.parametrize("size", [260, 400])
+def test_the_finest_detail_is_as_strong_as_it_was(size: float) -> None:
+    columns = torch.arange(480).expand(360, -1)
+    waves = (0.5 + 0.3 * torch.cos(columns * math.pi * 0.8)).expand(3, -1, -1).contiguous()
+    canvas, matrix = waves.clone(), matrix_of(landmarks(240, 180, size))
+    paste(canvas, crop(waves, matrix), MASK, matrix, (360, 480))
+    assert decibels(canvas[:, 150:210, 210:270], waves[:, 150:210, 210:270]) >= LEAST_DB
+
+
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (479, 180), (240, 359), (-30, 400)])
 def test_a_face_that_the_border_cuts_is_continued_and_comes_back_right(x: float, y: float) -> None:
     matrix = matrix_of(landmarks(x, y, 200, 20))
