@@ -349,13 +349,14 @@ def test_a_stop_keeps_what_is_done_and_says_so(clip: Path, tmp_path: Path, setti
     assert report.stages[0].frames == len(seen(tmp_path / "one.mkv"))
 
 
+# Lossless: of pictures as small as these, x264 makes now one file and now another.
 RUN = """
 import restore
 from dataclasses import replace
 settings = replace(restore.load_settings(), segment_seconds=0.3)
 steps = [restore.Interpolate(model="built-in", fps=30)]
 work = restore.restore_in_segments(
-    "old.mkv", "new.mp4", steps, work="work", settings=settings, encoding=restore.Encoding(preset="veryfast")
+    "old.mkv", "new.mkv", steps, work="work", settings=settings, encoding=restore.Encoding(codec="ffv1")
 )
 print("begun", flush=True)
 for done in work:
@@ -393,13 +394,13 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_frames(
         while int(process.stdout.readline()) < segments:
             pass
 
-    what: dict[str, Any] = {"settings": settings, "encoding": Encoding(preset="veryfast")}
+    what: dict[str, Any] = {"settings": settings, "encoding": LOSSLESS}
     steps = [Interpolate(model="built-in", fps=30)]
     killed(tmp_path, wait)
-    report = restore.restore_video(clip, tmp_path / "new.mp4", steps, work=tmp_path / "work", **what)
+    report = restore.restore_video(clip, tmp_path / "new.mkv", steps, work=tmp_path / "work", **what)
     assert made(report)[0] - made(report)[1] >= segments
-    restore.restore_video(clip, tmp_path / "one.mp4", steps, work=tmp_path / "other", **what)
-    assert results(tmp_path / "new.mp4") == results(tmp_path / "one.mp4")
+    restore.restore_video(clip, tmp_path / "one.mkv", steps, work=tmp_path / "other", **what)
+    assert results(tmp_path / "new.mkv") == results(tmp_path / "one.mkv")
 
 
 @pytest.mark.slow
@@ -407,16 +408,16 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_frames(
 def test_a_run_can_be_killed_at_any_moment(tmp_path: Path) -> None:
     began = time.monotonic()
     killed(tmp_path, lambda process: process.wait(LIMIT))
-    whole, wanted = time.monotonic() - began, results(tmp_path / "new.mp4")
+    whole, wanted = time.monotonic() - began, results(tmp_path / "new.mkv")
     chance = random.Random(20)
     for _ in range(20):
         shutil.rmtree(tmp_path / "work")
-        (tmp_path / "new.mp4").unlink()
+        (tmp_path / "new.mkv").unlink()
         killed(tmp_path, lambda process: time.sleep(chance.uniform(0, 1) * whole))
-        if (tmp_path / "new.mp4").exists():  # whole, or it would not have its name
-            assert results(tmp_path / "new.mp4") == wanted
+        if (tmp_path / "new.mkv").exists():  # whole, or it would not have its name
+            assert results(tmp_path / "new.mkv") == wanted
         killed(tmp_path, lambda process: process.wait(LIMIT))
-        assert results(tmp_path / "new.mp4") == wanted
+        assert results(tmp_path / "new.mkv") == wanted
 
 
 def test_two_cannot_do_the_same_work_at_once(clip: Path, tmp_path: Path, settings: Settings) -> None:
