@@ -273,7 +273,7 @@ def test_a_name_that_is_html_is_harmless(server: Server, client: Client, small: 
         ({"target": "wide"}, "'wide' is not a size"),
         ({"format": "exe"}, "There is no format 'exe' to save as"),
         ({"steps": [{"stage": "dream"}]}, "Step 1 has no known stage ('dream')"),
-        ({"steps": "upscale"}, "must be a list of stages"),
+        ({"steps": "upscale"}, "There is no recipe 'upscale'"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(

@@ -43,7 +43,7 @@ def work_folder(arguments: argparse.Namespace, settings: Settings) -> Path | Non
 
     Raises ``SettingsError`` for options that contradict each other.
     """
-    from restore.segments.folder import usable, work_root
+    from restore.segments.folder import work_root
 
     needed = [name for name in ("partial", "keep_master") if getattr(arguments, name)]
     if arguments.no_resume or arguments.crops is not None:
@@ -51,8 +51,7 @@ def work_folder(arguments: argparse.Namespace, settings: Settings) -> Path | Non
             against = "--no-resume" if arguments.no_resume else "--crops"
             raise SettingsError(f"--{needed[0].replace('_', '-')} needs what is kept on the way: leave {against} out.")
         return None
-    root = work_root(settings)
-    return root if needed or usable(root) else None
+    return work_root(settings)
 
 
 def run(arguments: argparse.Namespace, progress: Progress, bars: Bars) -> int:

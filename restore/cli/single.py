@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,13 @@ class Restorer:
     keep_master: bool = False
     partial: bool = False
 
+    @cached_property
+    def _usable_work(self) -> Path | None:
+        """The folder for clips on the way; none where it cannot be used, which is said once, unless it has to be."""
+        from restore.segments.folder import usable
+
+        return self.work if self.work is None or self.keep_master or usable(self.work) else None
+
     def _so_far(self, source: Path | restore.ImageSequence, target: Path) -> dict[str, Any]:
         """Put into ``target`` what is done of a clip, and say how much that is."""
         from restore.cli.folders import is_clip_name
@@ -65,7 +73,7 @@ class Restorer:
             if self.partial:
                 return self._so_far(source, target)
             if is_clip_name(target):
-                kept: dict[str, Any] = {"work": self.work, "keep_master": self.keep_master}
+                kept: dict[str, Any] = {"work": self._usable_work, "keep_master": self.keep_master}
                 report = restore.restore_video(source, target, **what, **kept, **self.clips)
             elif isinstance(source, Path):
                 report = restore.restore_image(source, target, **what)
