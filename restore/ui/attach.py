@@ -97,9 +97,6 @@ def attach(
         yield {identity: job.id, **panel.empty(_standing(job)), **buttons(can_stop=True)}
 
     async def watch_job(id: str) -> AsyncIterator[Update]:
-        if not id:
-            yield {identity: gr.skip()}
-            return
         try:
             job = await asyncio.to_thread(store.find, id)
             while not job.ended:
@@ -132,7 +129,7 @@ def attach(
     begun.success(watch_job, identity, [identity, *outputs], **watching)
     stop.click(stop_job, identity, stop, queue=False, **QUIET)
     read = page.load(None, None, identity, js=_READ_ADDRESS.replace("PARAMETER", parameter), **QUIET)
-    read.then(watch_job, identity, [identity, *outputs], **watching)
+    read.success(watch_job, identity, [identity, *outputs], **watching)
     return identity
 
 
@@ -159,4 +156,9 @@ def _show_job(parameter: str, forgets: Sequence[str], status_id: str, *, remembe
     }}"""
 
 
-_READ_ADDRESS = """() => new URLSearchParams(location.search).get("PARAMETER") ?? "" """
+# An error keeps what follows from being asked of the server, which for all panels of a page together takes seconds.
+_READ_ADDRESS = """() => {
+  const id = new URLSearchParams(location.search).get("PARAMETER");
+  if (!id) throw new Error("The address has no job of this panel.");
+  return id;
+}"""
