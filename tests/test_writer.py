@@ -261,6 +261,12 @@ def test_what_cannot_be_written_is_refused_before_the_work(name: str, encoding: 
         plan_encoding(encoding, Path(name), shape(101, 77))
 
 
+@pytest.mark.parametrize("size", [(48, 96), (96, 48)])
+def test_what_is_too_small_for_an_encoder_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    with pytest.raises(OutputError, match="too small for HEVC"):
+        plan_encoding(Encoding("hevc"), tmp_path / "a.mp4", shape(*size))
+
+
 @pytest.mark.parametrize(
     "settings",
     [

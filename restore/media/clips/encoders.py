@@ -60,12 +60,14 @@ class Kind:
     bits: tuple[int, ...] = (8, 10)
     chroma: tuple[Chroma, ...] = ("420", "422", "444")
     static_hdr: bool = False
+    smallest_side: int = 1
     largest_side: int = 16384
 
 
 KINDS: Mapping[Codec, Kind] = {
     "h264": Kind("libx264", "H.264", ("mp4", "mov", "mkv"), 17, 51, "medium", SPEEDS),
-    "hevc": Kind("libx265", "HEVC", ("mp4", "mov", "mkv"), 18, 51, "fast", SPEEDS, static_hdr=True),
+    # x265 writes beyond its memory for some sizes below this, which ends the process.
+    "hevc": Kind("libx265", "HEVC", ("mp4", "mov", "mkv"), 18, 51, "fast", SPEEDS, static_hdr=True, smallest_side=64),
     "av1": Kind(
         "libsvtav1",
         "AV1",
@@ -194,6 +196,11 @@ def plan_encoding(encoding: Encoding, target: Path, picture: Picture) -> Plan:
         raise OutputError(
             f"A picture of {picture.width} x {picture.height} is too large for {kind.title}, which ends at "
             f"{kind.largest_side} pixels: ask for a smaller size or another codec."
+        )
+    if min(picture.width, picture.height) < kind.smallest_side:
+        raise OutputError(
+            f"A picture of {picture.width} x {picture.height} is too small for {kind.title}, which begins at "
+            f"{kind.smallest_side} pixels here: ask for a larger size or another codec."
         )
     layout = _layout(encoding, picture)
     colour = written_colour(encoding.codec, picture.colour, layout)
