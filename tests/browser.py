@@ -7,10 +7,13 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSER_REQUIRED = bool(os.environ.get("RESTORE_REQUIRE_BROWSER"))
+PATIENCE_MILLISECONDS = 30_000
+"""How long what the page should show is waited for: no longer than it takes, unless the machine is busy."""
+
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -28,6 +31,7 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         reason = "no chromium on this machine"
         pytest.fail(reason) if BROWSER_REQUIRED else pytest.skip(reason)
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium

@@ -131,6 +131,7 @@ def test_a_photo_is_coloured_shown_and_handed_over_and_colours_are_not_replaced_
     expect(page.locator("#colour-anew input")).not_to_be_checked()  # what was said of one is not said of another
 
 
+@pytest.mark.slow
 def test_a_clip_is_previewed_coloured_played_and_kept(visit: Visit, tmp_path: Path) -> None:
     page = visit()
     to_colour(page)
@@ -168,6 +169,7 @@ def test_a_clip_is_previewed_coloured_played_and_kept(visit: Visit, tmp_path: Pa
     expect(page.locator("#colour-frame")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_every_shot_can_get_a_picture_that_says_what_its_colours_are(
     visit: Visit, server: Server, tmp_path: Path
 ) -> None:

@@ -44,14 +44,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         assert "Traceback" not in started.log.read_text()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def patient() -> Iterator[None]:
-    """Wait longer than usual for what the page shows: it is large, and the machine may be busy."""
-    expect.set_options(timeout=30_000)
-    yield
-    expect.set_options(timeout=5_000)
-
-
 @pytest.fixture(scope="module")
 def client(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(server.url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
@@ -107,6 +99,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
     return found
 
 
+@pytest.mark.slow
 def test_a_chain_is_put_together_run_left_and_found_again(visit: Visit, long: Path, tmp_path: Path) -> None:
     page = open_film(visit, ENLARGE)
     give_clip(page, long)
@@ -214,6 +207,7 @@ def test_nothing_is_cut_off_or_without_a_name(visit: Visit, small: Path, locale:
     assert bool(re.search("[一-鿿]", words)) == (locale == "zh-CN")
 
 
+@pytest.mark.slow
 def test_a_frame_and_three_seconds_are_previewed(visit: Visit, tmp_path: Path) -> None:
     page = open_film(visit, {**ENLARGE, "strength": 0}, DOUBLE)
     give_clip(page, write_clip(tmp_path / "clip.mp4", pictures(125, 32, 32)))
@@ -256,6 +250,7 @@ def test_every_stage_has_a_form_whose_fields_are_settings_of_it() -> None:
         assert chosen_steps(editor_value([{"stage": form.stage, **form.first}]))
 
 
+@pytest.mark.slow
 def test_two_jobs_wait_for_each_other_and_a_client_that_is_gone_loses_nothing(
     client: Client, server: Server, small: Path, long: Path
 ) -> None:

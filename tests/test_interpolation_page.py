@@ -76,6 +76,7 @@ def times_in(path: Path) -> list[Fraction]:
         return [frame.pts * frame.time_base for frame in container.decode(video=0)]
 
 
+@pytest.mark.slow
 def test_a_clip_gets_more_frames_after_its_cuts_and_a_frame_between_two_were_looked_at(
     visit: Visit, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_clip_gets_more_frames_after_its_cuts_and_a_frame_between_two_were_loo
     expect(other.locator("#pace-cuts-status")).to_contain_text("Cuts found: 1.")
 
 
+@pytest.mark.slow
 def test_in_slow_motion_the_source_keeps_up_with_the_result(visit: Visit, tmp_path: Path) -> None:
     page = visit()
     to_interpolation(page)

@@ -111,6 +111,7 @@ def test_the_commands_for_clips_do_what_it_says(here: Path) -> None:
             assert sum(1 for _ in clip.decode(video)) == frames
 
 
+@pytest.mark.slow
 def test_the_commands_and_the_python_for_whole_films_do_what_it_says(here: Path) -> None:
     out = run("bash", "-euo", "pipefail", "-c", snippet("Whole films", "bash"))
     assert "phone-clip" in out
@@ -125,6 +126,7 @@ def test_the_commands_and_the_python_for_whole_films_do_what_it_says(here: Path)
     assert lines[1:] == ["(192, 128) 50 40", "['upscale', 'faces']"]
 
 
+@pytest.mark.slow
 def test_the_commands_and_the_python_for_interpolation_do_what_it_says(here: Path) -> None:
     run("bash", "-euo", "pipefail", "-c", snippet("Frame interpolation", "bash"))
     for name, frames, seconds in (("smooth.mp4", 48, 0.8), ("slow.mp4", 40, 1.6), ("even.mp4", 40, 0.8)):
@@ -135,6 +137,7 @@ def test_the_commands_and_the_python_for_interpolation_do_what_it_says(here: Pat
     assert restore.probe(here / "both.mp4").video.width == 192
 
 
+@pytest.mark.slow
 def test_the_commands_and_the_python_for_colour_do_what_it_says(here: Path) -> None:
     run("bash", "-euo", "pipefail", "-c", snippet("Colour", "bash"))
     with Image.open(here / "coloured.png") as picture:
@@ -162,6 +165,7 @@ def test_the_client_gets_its_result_and_gets_it_again(here: Path, server: Server
     assert width(Path(coloured)) == 96
 
 
+@pytest.mark.slow
 def test_the_client_begins_a_film_and_gets_it_later(here: Path, server: Server) -> None:
     code = snippet("From a program", "py").replace("http://127.0.0.1:7860", server.url.rstrip("/"))
     foreseen, result = run(sys.executable, "-c", code).splitlines()[-2:]

@@ -189,6 +189,7 @@ def test_what_a_stage_needs_is_counted_in_the_frames_of_those_before_it() -> Non
 # --- the result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "steps",
     [[], [TWICE, Interpolate(model="built-in", fps=30)], [Interpolate(model="built-in", slow_motion=True)]],

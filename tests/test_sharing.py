@@ -176,6 +176,7 @@ def test_old_uploads_go_and_what_the_page_needs_stays(tmp_path: Path, monkeypatc
     assert result.is_file()
 
 
+@pytest.mark.slow
 def test_a_result_outlives_the_server(tmp_path: Path) -> None:
     picture, _ = coloured(tmp_path, 4)
     with running(tmp_path / "server") as server:
@@ -191,6 +192,7 @@ def test_a_result_outlives_the_server(tmp_path: Path) -> None:
     assert same == report
 
 
+@pytest.mark.slow
 def test_with_a_login_strangers_see_nothing(tmp_path: Path) -> None:
     with running(tmp_path / "server", RESTORE_LOGIN="anna:secret,otto:word") as server:
         picture, _ = coloured(tmp_path, 3)
@@ -229,6 +231,7 @@ runpy.run_path("app.py", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_the_server_asks_nobody_anything(tmp_path: Path) -> None:
     program = tmp_path / "watched.py"
     program.write_text(WATCHED_APP)

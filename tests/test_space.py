@@ -46,6 +46,7 @@ def picture(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_program_starts_and_says_so_where_no_gpu_can_be_had(tmp_path: Path) -> None:
     """There is no GPU here, so that the process that one would be given to fails as it begins."""
     with space(tmp_path, "app.py") as (server, service):
@@ -90,6 +91,7 @@ def test_a_picture_goes_to_the_gpu_and_back_on_the_visitors_own_account(tmp_path
     assert not psutil.pid_exists(process)  # it ends with the server
 
 
+@pytest.mark.slow
 def test_a_server_that_is_asked_to_end_leaves_no_half_done_job(tmp_path: Path) -> None:
     large = tmp_path / "large.png"
     Image.new("RGB", (700, 500), "grey").save(large)

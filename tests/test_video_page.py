@@ -171,6 +171,7 @@ def test_what_no_browser_plays_gets_previews_and_the_part_that_was_asked_for(vis
     assert (info.video.codec, info.video.pixel_format, info.video.frames) == ("ffv1", "yuv422p10le", 5)
 
 
+@pytest.mark.slow
 def test_every_part_of_the_work_has_a_bar_and_stop_stops(
     server: Server, visit: Visit, small: Path, tmp_path: Path
 ) -> None:
@@ -195,6 +196,7 @@ def test_every_part_of_the_work_has_a_bar_and_stop_stops(
     finished(page)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_restored_is_said_at_once(visit: Visit, small: Path, tmp_path: Path) -> None:
     page = visit()
     to_clips(page)
