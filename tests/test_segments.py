@@ -229,7 +229,7 @@ def test_the_frames_are_those_of_a_run_without_segments(
 def test_joints_are_exact_in_time_in_every_codec(
     tmp_path: Path, settings: Settings, encoding: Encoding, name: str
 ) -> None:
-    clip = write_shots(tmp_path, 64, 48)
+    clip = write_shots(tmp_path, 96, 64)
     (tmp_path / "one").mkdir()
     for target, work in ((tmp_path / "one" / name, None), (tmp_path / name, tmp_path / "work")):
         restore.restore_video(clip, target, [], settings=settings, encoding=encoding, work=work)
