@@ -39,6 +39,7 @@ from restore.clip_plan import (
     Seconds,
     counts_through,
     cut_times,
+    encoded_bytes,
     plan_clip,
     rates_through,
 )
@@ -65,7 +66,7 @@ from restore.segments.folder import WorkFolder, tidy
 from restore.segments.key import encoding_key, frames_key
 from restore.segments.master import master_bytes
 from restore.segments.report import report_of
-from restore.segments.room import encoded_bytes, fits
+from restore.segments.room import fits
 from restore.segments.run import Done, SegmentRun
 from restore.settings import MEBI, Settings, load_settings
 from restore.stages import OpenStage, Stage, parse_steps, recipe
@@ -247,8 +248,7 @@ class _Begun:
         """The same work in a folder below ``root``; raises ``InputError`` where the clip cannot be read."""
         settings = self.engine.settings
         seconds = Fraction(str(settings.segment_seconds))
-        lasts = Fraction(self.plan.counts[-1]) / self.plan.rates[-1]
-        needed = encoded_bytes(self.plan.encoder, lasts)
+        needed = encoded_bytes(self.plan.encoder, self._lasts)
         if not fits(root, needed, settings):
             raise OutputError(
                 f"What is kept of {self.plan.source.name} on the way would take {needed / MEBI:.0f} MiB or more, which "
@@ -261,11 +261,15 @@ class _Begun:
         folder = WorkFolder(root, frames, encoding_key(self.plan.encoder), keep_master)
         return SegmentRun(self.plan, self.opened, self.engine, self.parts, folder, seconds)
 
+    @property
+    def _lasts(self) -> Fraction:
+        """About how many seconds the result lasts."""
+        return Fraction(self.plan.counts[-1]) / self.plan.rates[-1]
+
     def _has_room_for_master(self, root: Path) -> bool:
         plan = self.plan
-        lasts = Fraction(plan.counts[-1]) / plan.rates[-1]
-        needed = master_bytes(plan.encoder, lasts)
-        if plan.counts[-1] and fits(root, needed + encoded_bytes(plan.encoder, lasts), self.engine.settings):
+        needed = master_bytes(plan.encoder, self._lasts)
+        if plan.counts[-1] and fits(root, needed + encoded_bytes(plan.encoder, self._lasts), self.engine.settings):
             return True
         self.engine.warn(
             f"No lossless segments are kept: they would take about {needed / MEBI:.0f} MiB, which the disk does not "

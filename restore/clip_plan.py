@@ -290,15 +290,20 @@ def _check_memory(
         )
 
 
+def encoded_bytes(encoder: Plan, seconds: Fraction) -> float:
+    """What a result that lasts ``seconds`` takes at the least, at the usual quality."""
+    picture = encoder.picture
+    return picture.width * picture.height * float(seconds * encoder.rate) * BITS_PER_PIXEL[encoder.codec] / 8
+
+
 def _check_disk(target: Path, encoder: Plan, seconds: Fraction | None, settings: Settings) -> None:
     if seconds is None:
         return
-    picture = encoder.picture
-    bits = picture.width * picture.height * float(seconds * encoder.rate) * BITS_PER_PIXEL[encoder.codec]
+    needed = encoded_bytes(encoder, seconds)
     free = shutil.disk_usage(target.resolve().parent).free
-    if bits / 8 + settings.min_free_bytes > free:
+    if needed + settings.min_free_bytes > free:
         raise OutputError(
-            f"{target.name} would take {bits / 8 / MEBI:.0f} MiB or more, {free / MEBI:.0f} MiB are free in its folder "
+            f"{target.name} would take {needed / MEBI:.0f} MiB or more, {free / MEBI:.0f} MiB are free in its folder "
             f"and {settings.min_free_bytes / MEBI:.0f} have to stay so: make room, or choose a smaller size.",
             setting="RESTORE_MIN_FREE_MB",
         )

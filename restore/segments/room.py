@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from fractions import Fraction
 from pathlib import Path
 
-from restore.clip_plan import BITS_PER_PIXEL
 from restore.errors import OutputError
-from restore.media.clips.encoders import Plan
 from restore.settings import MEBI, Settings
-
-
-def encoded_bytes(encoder: Plan, seconds: Fraction) -> float:
-    """What a result that lasts ``seconds`` takes at the least, at the usual quality."""
-    picture = encoder.picture
-    return picture.width * picture.height * float(seconds * encoder.rate) * BITS_PER_PIXEL[encoder.codec] / 8
 
 
 def fits(folder: Path, needed: float, settings: Settings) -> bool:

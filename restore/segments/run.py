@@ -153,13 +153,13 @@ class SegmentRun:
                 if record.bounds.number not in self.folder.encoded.records:
                     self._from_master(record)
                     yield self._done()
+        self._needs = needs_of(self.plan.stages, self.plan.rates)
         self._ranges = self._missing()
         if self.whole and not self._ranges:
             self.parts.finish()
             return
         self.shots = self.plan.shots()
         self.reader: ClipReader = self.plan.reader(self.engine.settings, self.shots)
-        self._needs = needs_of(self.plan.stages, self.plan.rates)
         self._decoding = 0.0
         self._begin: Fraction | None = None
         with ExitStack() as stack:
@@ -189,7 +189,7 @@ class SegmentRun:
 
     def _missing(self) -> list[tuple[int, int | None]]:
         """From which frame of the source to which they are needed; the last one goes on to the end of the clip."""
-        needs = needs_of(self.plan.stages, self.plan.rates)[0]
+        needs = self._needs[0]
         ranges: list[tuple[int, int | None]] = []
         for bounds in self.folder.bounds:
             if bounds.number not in self._source.records:

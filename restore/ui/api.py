@@ -20,29 +20,27 @@ from gradio.data_classes import FileData
 from gradio.events import api
 
 import restore
-from restore.clip_pipeline import restore_in_segments
-from restore.clip_plan import ClipOptions, plan_clip
-from restore.errors import InputError, LimitError, SettingsError
+from restore.errors import InputError, SettingsError
 from restore.executors import Executor
 from restore.inventory import device_facts, model_facts
-from restore.jobs import Job, JobStore, Snapshot, State, Steps
-from restore.media.clips.encoders import Codec, Container, Encoding
+from restore.jobs import Job, JobStore, Snapshot, State
+from restore.media.clips.encoders import Codec, Container
 from restore.media.clips.facts import ClipInfo
-from restore.media.clips.probe import probe as probe_clip
 from restore.media.clips.reader import Deinterlace
 from restore.media.images import probe_image
 from restore.progress import FRAMES, Progress
-from restore.segments.folder import work_root
 from restore.settings import Settings
 from restore.stages import Colorize, Faces, Interpolate, Stage, Upscale
 from restore.stages.interpolate import Duplicates, Sound
+from restore.ui.clip_requests import begin_clip as begin_clip_job
+from restore.ui.clip_requests import clip_options
 from restore.ui.colour_source import look
 from restore.ui.errors import to_api_error
 from restore.ui.gate import cancellable
 from restore.ui.http_steps import steps_over_http
-from restore.ui.upload_kind import NO_CLIPS, probe_upload
+from restore.ui.upload_kind import probe_upload
 from restore.ui.uploaded_references import uploaded_references
-from restore.ui.uploads import clip_result_name, result_name, uploaded
+from restore.ui.uploads import result_name, uploaded
 
 POLL_SECONDS = 0.2
 
@@ -193,11 +191,8 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
 
             def begin() -> Job:
                 chain = _chain(own, face, steps, VIDEO_SCALE)
-                encoding = Encoding(codec, crf, container=container)
-                shots = "auto" if cuts is None else cuts
-                return begin_clip(
-                    video, chain, ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
-                )
+                part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
+                return begin_clip(video, chain, part)
 
             async with aclosing(answers_of(begin)) as answers:
                 async for answer in answers:
@@ -264,11 +259,8 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                     scale=motion_scale,
                     sound=sound,
                 )
-                encoding = Encoding(codec, crf, container=container)
-                shots = "auto" if cuts is None else cuts
-                return begin_clip(
-                    video, (stage,), ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
-                )
+                part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
+                return begin_clip(video, (stage,), part)
 
             async with aclosing(answers_of(begin)) as answers:
                 async for answer in answers:
@@ -394,9 +386,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                     keep_luma,
                     mindim,
                 )
-                encoding = Encoding(codec, crf, container=container)
-                shots = "auto" if cuts is None else cuts
-                part = ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
+                part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
                 if executor.takes_clips:
                     check_colourless(uploaded(video, "clip"), recolour)
                 return begin_clip(video, (stage,), part)
@@ -414,14 +404,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                 f"{source.name} is in colour already: give recolour=true to replace its colours by invented ones."
             )
 
-    def begin_clip(video: FileData, chain: tuple[Stage, ...], options: ClipOptions) -> Job:
-        """Begin the work on a clip; refuses at once what can be refused, not after a wait for others."""
-        if not executor.takes_clips:
-            raise LimitError(NO_CLIPS)
-        source = uploaded(video, "clip")
-        name = clip_result_name(source, options.encoding)
-        plan_clip(probe_clip(source, settings), source, store.root / name, chain, options, settings)
-        return store.begin(partial(restore_clip, source, name, chain, options, settings), title=name)
+    begin_clip = partial(begin_clip_job, store=store, executor=executor, settings=settings)
 
     def probe(file: FileData) -> dict[str, Any]:
         """Tell what a clip or a picture is, without decoding more than its beginning.
@@ -565,22 +548,6 @@ def _restore(
     """The work of a job; what it gives are values for JSON, with the file by its name in the job's folder."""
     report = restore.restore_image(
         source, folder / name, chain, progress, settings=settings, run_chain=executor.run_chain
-    )
-    return {"file": name, "report": report.to_dict()}
-
-
-def restore_clip(
-    source: Path,
-    name: str,
-    chain: tuple[Stage, ...],
-    options: ClipOptions,
-    settings: Settings,
-    progress: Progress,
-    folder: Path,
-) -> Steps:
-    """The work of a job, as above, one segment at a time."""
-    report = yield from restore_in_segments(
-        source, folder / name, chain, progress=progress, work=work_root(settings), settings=settings, **vars(options)
     )
     return {"file": name, "report": report.to_dict()}
 

@@ -25,6 +25,7 @@ from restore.ui import markup
 from restore.ui.attach import Update, attach
 from restore.ui.between_preview import RealFrame, write_between
 from restore.ui.results import comparison, reduced, shown_pair
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
 from restore.ui.time_slider import along, time_slider
 from restore.ui.viewer import PAGE_WORDS, Cell, before_after, grid_value, try_grid
@@ -85,18 +86,7 @@ class BetweenPanel:
                     min_width=200,
                     elem_id="between-position",
                 )
-            with gr.Row():
-                self._run = gr.Button(
-                    label("between_run"),
-                    variant="primary",
-                    scale=2,
-                    min_width=120,
-                    elem_id="between-run",
-                    elem_classes="restore-once",
-                )
-                self._stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id="between-stop"
-                )
+            self._run, self._stop = run_and_stop(label("between_run"), "between-")
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
             self._frames = try_grid("between-frames")
             self._viewer = before_after("between-viewer", replace(PAGE_WORDS, **WORDS))

@@ -24,6 +24,7 @@ from restore.ui import clip_card, markup
 from restore.ui.attach import Update, attach
 from restore.ui.players import BEFORE_AFTER, players, players_value
 from restore.ui.results import Delivery, finished
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.side_by_side import write_side_by_side
 from restore.ui.texts import both, label, text
 from restore.ui.uploads import still_there
@@ -119,13 +120,7 @@ class PairPanel:
         self._parameter, self.status_id = parameter, f"{parameter}-status"
         with gr.Column(visible=False, elem_id=parameter) as self.group:
             gr.HTML(markup.note(both("pair_info")))
-            with gr.Row():
-                self._run = gr.Button(
-                    label("pair_run"), scale=2, min_width=160, elem_id=f"{parameter}-run", elem_classes="restore-once"
-                )
-                self._stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{parameter}-stop"
-                )
+            self._run, self._stop = run_and_stop(label("pair_run"), f"{parameter}-", primary=False, min_width=160)
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
             self._player = players(f"{parameter}-player")
             self._download = gr.DownloadButton(str(label("download")), visible=False, elem_id=f"{parameter}-download")

@@ -16,6 +16,7 @@ from restore.ui.attach import QUIET, attach
 from restore.ui.clip_results import ClipPanel
 from restore.ui.clip_work import ClipWork, plan_work, restore_upload
 from restore.ui.image_tab import PREVIEWS_AT_ONCE
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import label
 
 Read = Callable[..., ClipWork]
@@ -27,18 +28,7 @@ class ClipRun:
 
     def __init__(self, prefix: str) -> None:
         self._foreseen = gr.HTML(visible=False, elem_id=f"{prefix}foreseen")
-        with gr.Row():
-            self._run = gr.Button(
-                label("run"),
-                variant="primary",
-                scale=2,
-                min_width=120,
-                elem_id=f"{prefix}run",
-                elem_classes="restore-once",
-            )
-            self._stop = gr.Button(
-                label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{prefix}stop"
-            )
+        self._run, self._stop = run_and_stop(label("run"), prefix)
 
     def connect(
         self,

@@ -52,7 +52,7 @@ def restore_upload(work: ClipWork, progress: Progress, folder: Path) -> Generato
     """
     source, target, settings, options = work.source, folder / work.name, work.settings, work.options
     report = yield from restore_in_segments(
-        source, target, work.stages, progress=progress, work=work_root(settings), **_settings_of(work)
+        source, target, work.stages, progress=progress, work=work_root(settings), **settings_of(work)
     )
     report_path = folder / f"{target.stem}_report.json"
     report.write(report_path)
@@ -73,10 +73,10 @@ def partial_result(work: ClipWork, target: Path) -> Done:
     """Write what is done so far of ``work`` to ``target``, with the sound of that part; raises ``OutputError`` where
     that is nothing yet. Whoever is at work on it goes on.
     """
-    return restore_partly(work.source, target, work.stages, work=work_root(work.settings), **_settings_of(work))
+    return restore_partly(work.source, target, work.stages, work=work_root(work.settings), **settings_of(work))
 
 
-def _settings_of(work: ClipWork) -> dict[str, Any]:
+def settings_of(work: ClipWork) -> dict[str, Any]:
     """All that was chosen for the clip beside the chain, as the functions that restore it take it."""
     return {"settings": work.settings, **vars(work.options)}
 

@@ -32,6 +32,7 @@ from restore.ui.cut_panel import CutPanel
 from restore.ui.frame_panel import FramePanel
 from restore.ui.image_tab import FORMAT_TITLES, PREVIEWS_AT_ONCE
 from restore.ui.reference_panel import ReferencePanel
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import label
 from restore.ui.uploads import FORMATS, SAME, clip_result_name, result_name
 from restore.ui.video_tab import FRAME_SECONDS
@@ -61,18 +62,7 @@ def build_colour_tab(
             upload = ColourUpload(settings, PREFIX, takes_clips=takes_clips)
             options = ColourOptions(settings, PREFIX)
             foreseen = gr.HTML(visible=False, elem_id=f"{PREFIX}foreseen")
-            with gr.Row():
-                run = gr.Button(
-                    label("run"),
-                    variant="primary",
-                    scale=2,
-                    min_width=120,
-                    elem_id=f"{PREFIX}run",
-                    elem_classes="restore-once",
-                )
-                stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{PREFIX}stop"
-                )
+            run, stop = run_and_stop(label("run"), PREFIX)
             with gr.Accordion(label("advanced"), open=False, elem_id=f"{PREFIX}advanced"):
                 options.advanced()
                 saved_as = gr.Dropdown(

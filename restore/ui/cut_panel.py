@@ -21,6 +21,7 @@ from restore.progress import FRAMES, Position, Progress
 from restore.settings import Settings
 from restore.ui import markup
 from restore.ui.attach import Update, attach
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
 
 LOOK = "look"
@@ -88,13 +89,7 @@ class CutPanel:
                 max_lines=6,
                 elem_id=f"{prefix}cut-times",
             )
-            with gr.Row():
-                self._run = gr.Button(
-                    label("find_cuts"), scale=2, min_width=160, elem_id=f"{prefix}cuts-run", elem_classes="restore-once"
-                )
-                self._stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{prefix}cuts-stop"
-                )
+            self._run, self._stop = run_and_stop(label("find_cuts"), f"{prefix}cuts-", primary=False, min_width=160)
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
 
     @property

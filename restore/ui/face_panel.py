@@ -26,6 +26,7 @@ from restore.ui import markup
 from restore.ui.attach import Update, attach
 from restore.ui.face_options import FaceOptions
 from restore.ui.preview import fit
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
 from restore.ui.viewer import file_url
 
@@ -73,17 +74,12 @@ class FacePanel:
         self.status_id = f"{prefix}find-status"
         with gr.Accordion(label("faces"), open=False, elem_id=f"{prefix}faces") as self._accordion:
             self.options = FaceOptions(settings, prefix, moving=moving)
-            with gr.Row():
-                self._run = gr.Button(
-                    label("find_faces_in_frame") if moving else label("find_faces"),
-                    scale=2,
-                    min_width=160,
-                    elem_id=f"{prefix}find-run",
-                    elem_classes="restore-once",
-                )
-                self._stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{prefix}find-stop"
-                )
+            self._run, self._stop = run_and_stop(
+                label("find_faces_in_frame") if moving else label("find_faces"),
+                f"{prefix}find-",
+                primary=False,
+                min_width=160,
+            )
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
             self._found = gr.HTML(
                 visible=False, css_template=FOUND_STYLES, apply_default_css=False, elem_id=f"{prefix}found"

@@ -9,27 +9,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from gradio.data_classes import FileData
 from gradio.events import api
 
-from restore.clip_plan import ClipOptions, plan_clip
-from restore.errors import LimitError
 from restore.estimates import estimate as estimate_clip
 from restore.executors import Executor
 from restore.jobs import Job, JobStore
 from restore.media.clips.encoders import Codec, Container, Encoding
-from restore.media.clips.probe import probe as probe_clip
 from restore.media.clips.reader import Deinterlace
 from restore.settings import Settings
-from restore.stages import Stage
-from restore.ui.api import PROBES_AT_ONCE, Result, answers_of, give_result_type, restore_clip, state_of
+from restore.ui.api import PROBES_AT_ONCE, Result, answers_of, give_result_type, state_of
+from restore.ui.clip_requests import begin_clip as begin_clip_job
+from restore.ui.clip_requests import clip_options, given_clip
 from restore.ui.errors import to_api_error
 from restore.ui.http_steps import steps_over_http
-from restore.ui.upload_kind import NO_CLIPS
-from restore.ui.uploads import clip_result_name, uploaded
+from restore.ui.uploads import clip_result_name
 
 Steps = list[dict[str, Any] | str] | dict[str, Any] | str
 
@@ -81,9 +77,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         try:
 
             def begin() -> Job:
-                encoding = Encoding(codec, crf, container=container)
-                shots = "auto" if cuts is None else cuts
-                part = ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
+                part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
                 return begin_clip(video, steps_over_http(steps, options), part)
 
             async with aclosing(answers_of(begin)) as answers:
@@ -129,9 +123,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             {"job", "state", "ahead", "seconds", "progress", "error"}, as /job_status gives them
         """
         try:
-            encoding = Encoding(codec, crf, container=container)
-            shots = "auto" if cuts is None else cuts
-            part = ClipOptions(start, end, encoding, deinterlace, square_pixels, shots, cut_threshold)
+            part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
             return state_of(begin_clip(video, steps_over_http(steps, options), part))
         except Exception as error:
             raise to_api_error(error) from None
@@ -174,7 +166,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             def reckon() -> dict[str, Any]:
                 stages = steps_over_http(steps, options)
                 encoding = Encoding(codec, crf, container=container)
-                source = given_clip(video)
+                source = given_clip(video, executor)
                 found = estimate_clip(
                     source,
                     stages,
@@ -192,17 +184,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         except Exception as error:
             raise to_api_error(error) from None
 
-    def given_clip(video: FileData) -> Path:
-        if not executor.takes_clips:
-            raise LimitError(NO_CLIPS)
-        return uploaded(video, "clip")
-
-    def begin_clip(video: FileData, chain: tuple[Stage, ...], options: ClipOptions) -> Job:
-        """Begin the work on a clip; refuses at once what can be refused, not after a wait for others."""
-        source = given_clip(video)
-        name = clip_result_name(source, options.encoding)
-        plan_clip(probe_clip(source, settings), source, store.root / name, chain, options, settings)
-        return store.begin(partial(restore_clip, source, name, chain, options, settings), title=name)
+    begin_clip = partial(begin_clip_job, store=store, executor=executor, settings=settings)
 
     give_result_type(restore_video, Result)
     api(restore_video, concurrency_id="engine", concurrency_limit=concurrency_limit)

@@ -25,9 +25,10 @@ from restore.ui import markup
 from restore.ui.attach import Update, attach
 from restore.ui.clip_preview import ENCODING
 from restore.ui.clip_results import played_value
-from restore.ui.clip_work import ClipWork, plan_work, played_beside
+from restore.ui.clip_work import ClipWork, plan_work, played_beside, settings_of
 from restore.ui.players import players
 from restore.ui.results import finished
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
 from restore.ui.time_slider import along, time_slider
 
@@ -57,15 +58,8 @@ def preview_moment(work: ClipWork, progress: Progress, folder: Path) -> dict[str
         work.source,
         target,
         work.stages,
-        options.start,
-        options.end,
-        progress,
-        settings=work.settings,
-        encoding=options.encoding,
-        deinterlace=options.deinterlace,
-        square_pixels=options.square_pixels,
-        cuts=options.cuts,
-        cut_threshold=options.cut_threshold,
+        progress=progress,
+        **settings_of(work),
     )
     played = played_beside(work.source, target, options, progress, work.settings)
     progress.check()
@@ -87,18 +81,7 @@ class MomentPanel:
         with gr.Accordion(label("moment"), open=False, elem_id=f"{prefix}moment") as self._accordion:
             gr.HTML(markup.note(both("moment_info")))
             self.time = time_slider(f"{prefix}moment-time")
-            with gr.Row():
-                self._run = gr.Button(
-                    label("moment_run"),
-                    variant="primary",
-                    scale=2,
-                    min_width=120,
-                    elem_id=f"{prefix}moment-run",
-                    elem_classes="restore-once",
-                )
-                self._stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{prefix}moment-stop"
-                )
+            self._run, self._stop = run_and_stop(label("moment_run"), f"{prefix}moment-")
             self._status = gr.HTML(visible=False, elem_id=self.status_id, elem_classes="restore-bars")
             self._players = players(f"{prefix}moment-players")
 

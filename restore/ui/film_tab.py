@@ -32,6 +32,7 @@ from restore.ui.film_panel import FilmPanel, restore_film
 from restore.ui.film_so_far import AtWork
 from restore.ui.film_summary import FilmSummary
 from restore.ui.frame_panel import FramePanel
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
 from restore.ui.uploads import clip_result_name, given_upload
 from restore.ui.video_tab import FRAME_SECONDS
@@ -55,18 +56,7 @@ def build_film_tab(
             chain = chain_editor(f"{PREFIX}chain")
             link = chain_link(f"{PREFIX}link")
             summary = FilmSummary(PREFIX)
-            with gr.Row():
-                run = gr.Button(
-                    label("run"),
-                    variant="primary",
-                    scale=2,
-                    min_width=120,
-                    elem_id=f"{PREFIX}run",
-                    elem_classes="restore-once",
-                )
-                stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{PREFIX}stop"
-                )
+            run, stop = run_and_stop(label("run"), PREFIX)
             with gr.Accordion(label("advanced"), open=False, elem_id=f"{PREFIX}advanced"):
                 clip = ClipComponents(PREFIX)
             cuts = CutPanel(PREFIX)

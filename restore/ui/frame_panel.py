@@ -22,6 +22,7 @@ from restore.ui import markup
 from restore.ui.attach import Update, attach
 from restore.ui.clip_preview import write_frame
 from restore.ui.results import comparison, reduced, shown_pair
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
 from restore.ui.time_slider import along, time_slider
 from restore.ui.viewer import before_after
@@ -50,18 +51,7 @@ class FramePanel:
         with gr.Accordion(label("frame"), open=False, elem_id=f"{prefix}frame") as self._accordion:
             gr.HTML(markup.note(both("frame_info")))
             self.time = time_slider(f"{prefix}frame-time")
-            with gr.Row():
-                self._run = gr.Button(
-                    label("frame_run"),
-                    variant="primary",
-                    scale=2,
-                    min_width=120,
-                    elem_id=f"{prefix}frame-run",
-                    elem_classes="restore-once",
-                )
-                self._stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{prefix}frame-stop"
-                )
+            self._run, self._stop = run_and_stop(label("frame_run"), f"{prefix}frame-")
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
             self._viewer = before_after(f"{prefix}frame-viewer")
             self._reduced = gr.HTML(visible=False, elem_id=f"{prefix}frame-reduced")

@@ -24,6 +24,7 @@ from restore.ui.errors import to_gradio_error
 from restore.ui.face_panel import FacePanel
 from restore.ui.options import UpscaleOptions
 from restore.ui.results import ResultPanel, result_values, shown_pair
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
 from restore.ui.tryout_panel import TryoutPanel
 from restore.ui.uploads import FORMATS, SAME, given_upload, result_name, uploaded
@@ -86,11 +87,7 @@ def build_image_tab(
             options = UpscaleOptions(settings)
             options.size_by_hand()
             faces = FacePanel(settings)
-            with gr.Row():
-                run = gr.Button(
-                    label("run"), variant="primary", scale=2, min_width=120, elem_id="run", elem_classes="restore-once"
-                )
-                stop = gr.Button(label("stop"), variant="stop", interactive=False, min_width=100, elem_id="stop")
+            run, stop = run_and_stop(label("run"))
             with options.advanced():
                 saved_as = gr.Dropdown(
                     [(label("format_same"), SAME), *((FORMAT_TITLES[name], name) for name in FORMATS)],

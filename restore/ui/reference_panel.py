@@ -25,6 +25,7 @@ from restore.ui import markup
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.errors import to_gradio_error
 from restore.ui.image_tab import SUFFIXES
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.shot_frames import colour_shots, look_at_shots
 from restore.ui.shot_references import ShotReferences
 from restore.ui.texts import both, label
@@ -50,17 +51,7 @@ class ReferencePanel:
         self.status_id = f"{prefix}shots-status"
         with gr.Accordion(label("references"), open=False, elem_id=f"{prefix}references") as self._accordion:
             gr.HTML(markup.note(both("references_info")))
-            with gr.Row():
-                self._run = gr.Button(
-                    label("show_shots"),
-                    scale=2,
-                    min_width=160,
-                    elem_id=f"{prefix}shots-run",
-                    elem_classes="restore-once",
-                )
-                self._stop = gr.Button(
-                    label("stop"), variant="stop", interactive=False, min_width=100, elem_id=f"{prefix}shots-stop"
-                )
+            self._run, self._stop = run_and_stop(label("show_shots"), f"{prefix}shots-", primary=False, min_width=160)
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
             words = replace(PAGE_WORDS, use_model=both("choose_shot"))
             self._grid = try_grid(f"{prefix}shots-grid", words)
@@ -68,22 +59,9 @@ class ReferencePanel:
                 self._shot = gr.Dropdown(
                     [(label("all_shots"), ALL)], value=ALL, label=label("shot"), elem_id=f"{prefix}shot"
                 )
-                with gr.Row():
-                    self._colour = gr.Button(
-                        label("colour_shot"),
-                        variant="primary",
-                        scale=2,
-                        min_width=160,
-                        elem_id=f"{prefix}proposals-run",
-                        elem_classes="restore-once",
-                    )
-                    self._stop_colour = gr.Button(
-                        label("stop"),
-                        variant="stop",
-                        interactive=False,
-                        min_width=100,
-                        elem_id=f"{prefix}proposals-stop",
-                    )
+                self._colour, self._stop_colour = run_and_stop(
+                    label("colour_shot"), f"{prefix}proposals-", min_width=160
+                )
                 self.proposals = _Proposals(self, f"{prefix}proposals-status")
                 with gr.Row():
                     self._accept = gr.Button(label("accept_shot"), min_width=160, elem_id=f"{prefix}shot-accept")

@@ -24,6 +24,7 @@ from restore.tryout import CROP_SIDE, try_models
 from restore.ui import markup
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.options import Chosen, UpscaleOptions
+from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
 from restore.ui.uploads import given_upload
 from restore.ui.viewer import Cell, grid_value, try_grid
@@ -131,18 +132,7 @@ class TryoutPanel:
                     )
                     self._down = gr.Slider(0, 100, MIDDLE, step=1, label=label("tryout_down"), elem_id="tryout-down")
                     self._download = gr.Checkbox(False, label=label("tryout_download"), elem_id="tryout-download")
-                    with gr.Row():
-                        self._run = gr.Button(
-                            label("tryout_run"),
-                            variant="primary",
-                            scale=2,
-                            min_width=120,
-                            elem_id="tryout-run",
-                            elem_classes="restore-once",
-                        )
-                        self._stop = gr.Button(
-                            label("stop"), variant="stop", interactive=False, min_width=100, elem_id="tryout-stop"
-                        )
+                    self._run, self._stop = run_and_stop(label("tryout_run"), "tryout-")
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
             self._grid = try_grid("tryout-grid")
 
