@@ -25,7 +25,7 @@ from restore.clip_plan import ClipPlan
 from restore.errors import InputError
 from restore.frame import Frame
 from restore.inference.resample import lanczos
-from restore.media.clips.encoders import Encoding, plan_encoding
+from restore.media.clips.encoders import KINDS, Encoding, plan_encoding
 from restore.media.clips.writer import ClipWriter
 from restore.progress import Progress
 from restore.settings import MEBI, Settings
@@ -42,6 +42,9 @@ HELD_BYTES = 256 * MEBI
 
 ENCODED_PIXELS = 480 * 360
 """Pixels of a frame that are encoded at most."""
+
+SMALLEST_SIDE = 16
+"""Pixels that the side of such a frame has at least, and more where the encoder asks for more."""
 
 GROUP = 250
 """Frames from one that needs no others to the next one, where no cut brings one earlier: what the encoders do."""
@@ -144,7 +147,8 @@ class _Encoder:
         self.parts: list[Frame] = []
         width, height = plan.written
         share = min(1.0, math.sqrt(ENCODED_PIXELS / (width * height)))
-        self.size = max(16, round(width * share / 2) * 2), max(16, round(height * share / 2) * 2)
+        least = max(SMALLEST_SIDE, KINDS[encoding.codec].smallest_side)
+        self.size = max(least, round(width * share / 2) * 2), max(least, round(height * share / 2) * 2)
         if share == 1:
             self.size = plan.written
         self.enlarged = plan.written[0] / plan.size[0], plan.written[1] / plan.size[1]

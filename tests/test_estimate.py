@@ -65,6 +65,13 @@ def test_what_comes_out_is_what_was_said(tmp_path: Path, encoding: restore.Encod
     assert json.loads(json.dumps(said.to_dict()))["rate"] == "60"
 
 
+def test_a_wide_clip_is_tried_at_a_size_that_its_encoder_takes(tmp_path: Path) -> None:
+    film = write_clip(tmp_path / "wide.mp4", pictures(3, 3200, 64))
+    said = restore.estimate(film, [], tmp_path / "new.mp4", encoding=restore.Encoding("hevc", preset="ultrafast"))
+    assert (said.size, said.frames) == ((3200, 64), 3)
+    assert 0 < said.bytes_low <= said.bytes_high
+
+
 @pytest.mark.usefixtures("quick")
 def test_costs_are_measured_once_and_kept(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = restore.estimate(film, CHAIN[:2])
