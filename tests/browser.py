@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 BROWSER_REQUIRED = bool(os.environ.get("RESTORE_REQUIRE_BROWSER"))
@@ -23,6 +23,26 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+TAKEN_OVER_MILLISECONDS = 700
+"""How long a number has to stay as it was typed before it counts as Gradio's own."""
+
+
+def type_number(page: Page, component: str, number: str) -> None:
+    """Give ``number`` to a field or slider, as often as it takes.
+
+    Gradio draws the inside of a panel that was just unfolded once more a moment later, with what it held before; what
+    was typed in between is gone.
+    """
+    field = page.locator(f"{component} input[type=number]")
+    for _ in range(PATIENCE_MILLISECONDS // TAKEN_OVER_MILLISECONDS):
+        field.fill(number)
+        field.press("Tab")
+        page.wait_for_timeout(TAKEN_OVER_MILLISECONDS)
+        if all(shown.input_value() == number for shown in page.locator(f"{component} input").all()):
+            return
+    raise AssertionError(f"{component} does not take {number}.")
 
 
 @pytest.fixture(scope="module")

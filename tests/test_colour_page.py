@@ -25,6 +25,7 @@ from restore.colour.in_colour import in_colour
 from restore.stages.colorize import BUILT_IN
 from restore.ui import examples
 from tests.browser import browser as browser
+from tests.browser import type_number
 from tests.clips import Pixels, Sound, write_clip
 from tests.server import Server, running
 from tests.test_page import CUT_OFF, UNNAMED, WORK_MILLISECONDS, Visit, choose, downloaded, scene, unfold
@@ -118,9 +119,7 @@ def test_a_photo_is_coloured_shown_and_handed_over_and_colours_are_not_replaced_
     expect(toast.last).to_contain_text("tick “Colour it anew all the same”")
     expect(page.locator("#colour-viewer .restore-viewer")).to_be_hidden()
     page.locator("#colour-anew input").check()
-    page.locator("#colour-saturation input[type=number]").fill("0")
-    page.locator("#colour-saturation input[type=number]").press("Tab")
-    page.wait_for_timeout(500)  # Gradio takes the number over a moment after it shows it
+    type_number(page, "#colour-saturation", "0")
     page.locator("#colour-run").click()
     finished(page)
     name, data = downloaded(page, "#colour-download")

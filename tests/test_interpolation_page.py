@@ -29,6 +29,7 @@ from restore.ui.cut_panel import find_cuts, in_the_field
 from restore.ui.pace_presets import PACES, pace_of
 from restore.ui.side_by_side import write_side_by_side
 from tests.browser import browser as browser
+from tests.browser import type_number
 from tests.clips import Pixels, Sound, picture, pictures, write_clip
 from tests.server import Server, running
 from tests.test_page import CUT_OFF, UNNAMED, WORK_MILLISECONDS, Visit, choose, downloaded, unfold
@@ -99,9 +100,7 @@ def test_a_clip_gets_more_frames_after_its_cuts_and_a_frame_between_two_were_loo
     expect(field).to_have_value("0.4")
 
     unfold(page, "between")
-    page.locator("#between-time input[type=number]").fill("0.1")
-    page.locator("#between-time input[type=number]").press("Tab")
-    page.wait_for_timeout(500)  # Gradio takes the number over a moment after it shows it
+    type_number(page, "#between-time", "0.1")
     page.locator("#between-run").click()
     status = page.locator("#between-status")
     expect(status).to_contain_text("between 0:00:00.080 and 0:00:00.120", timeout=WORK_MILLISECONDS)

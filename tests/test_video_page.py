@@ -25,6 +25,7 @@ from restore.ui.clip_preview import fit_player, plays_in_browsers, write_frame
 from restore.ui.clip_work import played_beside
 from restore.ui.side_by_side import write_side_by_side
 from tests.browser import browser as browser
+from tests.browser import type_number
 from tests.clips import Sound, cut_off, picture, pictures, write_clip
 from tests.server import Server, running
 from tests.test_page import CUT_OFF, UNNAMED, WORK_MILLISECONDS, Visit, choose, downloaded, unfold
@@ -96,10 +97,7 @@ def test_a_clip_is_described_previewed_restored_played_and_handed_over(
     unfold(page, "frame")
     # Gradio puts the time of the clip's own middle in after it has unfolded the panel.
     expect(page.locator("#frame-time input[type=range]")).to_have_value("0.18")
-    page.locator("#frame-time input[type=number]").fill("0.2")
-    page.locator("#frame-time input[type=number]").press("Tab")
-    expect(page.locator("#frame-time input[type=range]")).to_have_value("0.2")
-    page.wait_for_timeout(500)  # Gradio takes the number over a moment after it shows it
+    type_number(page, "#frame-time", "0.2")
     page.locator("#frame-run").click()
     expect(page.locator("#frame-status")).to_contain_text("the frame at 0:00:00.200", timeout=WORK_MILLISECONDS)
     shown = page.locator("#frame-viewer .restore-port img")
