@@ -16,13 +16,15 @@ class RestoreError(Exception):
     """The base of every error that this package raises on purpose.
 
     ``setting`` is the environment variable that sets the limit which the work ran into. Its name is part of the
-    message, but not of ``for_visitors``: who uses somebody else's server cannot change it.
+    message, but not of ``for_visitors``: who uses somebody else's server cannot change it. ``keeps_work`` says whether
+    what was done by then is kept, so that the same work can go on from there.
     """
 
-    def __init__(self, message: str = "", *, setting: str | None = None) -> None:
+    def __init__(self, message: str = "", *, setting: str | None = None, keeps_work: bool = False) -> None:
         super().__init__(message if setting is None else f"{message} {setting} sets this limit.")
         self.for_visitors = message
         self.setting = setting
+        self.keeps_work = keeps_work
 
 
 class SettingsError(RestoreError, ValueError):
@@ -62,4 +64,7 @@ class Cancelled(RestoreError):
 
 
 class Paused(Cancelled):
-    """The work was stopped because somebody asked for it, and what was done by then is kept and not done again."""
+    """The work was stopped before its end, and what was done by then is kept and not done again."""
+
+    def __init__(self, message: str = "", *, setting: str | None = None, keeps_work: bool = True) -> None:
+        super().__init__(message, setting=setting, keeps_work=keeps_work)

@@ -4,6 +4,10 @@ A job is an object with ``step()``, which an executor calls until the job has en
 only look at it. It has an unguessable id and a folder of its own. The result of one that finished stays there, with a
 manifest that says what it is, so that it can be asked for by its id again, by another process as well, while it is
 kept; the folder of one that failed or was stopped disappears.
+
+Work that is ``Lasting`` can be described, so of such a job the folder keeps what was asked for, from the beginning on:
+whatever ends the job or the process before the work is done, it is still found by its id, says what became of it, and
+can be taken up again.
 """
 
 from __future__ import annotations
@@ -23,8 +27,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restore.errors import UNEXPECTED, BusyError, Cancelled, GoneError, OutputError, Paused, RestoreError
-from restore.process_mark import is_left_behind, put_mark, remove_mark
+from restore.errors import UNEXPECTED, BusyError, Cancelled, GoneError, InputError, OutputError, Paused, RestoreError
+from restore.process_mark import MARK, is_left_behind, put_mark, remove_mark
 from restore.progress import Position, Progress
 from restore.report import write_json
 from restore.settings import MEBI
@@ -41,12 +45,25 @@ Function = Callable[[Progress, Path], Mapping[str, Any] | Steps]
 """The work of a job: given somebody to report to and an empty folder, it returns values for JSON, or the steps to them.
 """
 
+
+@dataclass(frozen=True)
+class Lasting:
+    """Work with a description of it, ``asked``, in values for JSON, from which another process can make it again."""
+
+    function: Function
+    asked: Mapping[str, Any]
+
+    def __call__(self, progress: Progress, folder: Path) -> Mapping[str, Any] | Steps:
+        return self.function(progress, folder)
+
+
 # Results are served to whoever knows the name of the folder, so it must not be guessable; the prefix tells ours from
 # what else lies there.
 PREFIX = "restore-"
 ID_BYTES = 16
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 MANIFEST = "job.json"
+ASKED = "asked.json"
 MANIFEST_VERSION = 1
 
 LEAST_FREE_BYTES = 500 * MEBI
@@ -56,16 +73,20 @@ REMEMBERED_JOBS = 1000
 TIDY_SECONDS = 600.0
 
 GONE = "There is no such job any more: its result is no longer kept, or the address is not complete."
+STOPPED = "The work was stopped before it was finished."
+KEPT = "What is done is kept: the job can go on from there."
+INTERRUPTED = f"The server ended before the work was finished. {KEPT}"
 
 
 class State(StrEnum):
-    """How a job stands. The last three are ends."""
+    """How a job stands. The last four are ends; a job that is paused can go on from what it has done."""
 
     WAITING = "waiting"
     RUNNING = "running"
     FINISHED = "finished"
     FAILED = "failed"
     STOPPED = "stopped"
+    PAUSED = "paused"
 
 
 @dataclass(frozen=True)
@@ -85,7 +106,7 @@ class Snapshot:
 
     ``ahead`` counts the jobs that come before one that waits. ``seconds`` is how long it has run so far, or ran; while
     it waits, how long it has waited. ``stages`` are those that have begun, in that order. ``error`` is a sentence for
-    the visitor, if the job failed or was stopped.
+    the visitor, if the job failed, was stopped or paused.
     """
 
     id: str
@@ -125,6 +146,7 @@ class Job:
         self.id = id
         self.title = title
         self.folder = root / f"{PREFIX}{id}"
+        self.asked: Mapping[str, Any] | None = function.asked if isinstance(function, Lasting) else None
         self._function: Function | None = function
         self._steps: Steps | None = None
         self._ahead = ahead
@@ -140,20 +162,29 @@ class Job:
 
     @classmethod
     def from_manifest(cls, id: str, root: Path, manifest: Mapping[str, Any]) -> Job:
-        """A finished job of an earlier process; raises ``KeyError``, ``TypeError`` or ``ValueError`` for any other."""
-
-        def nothing(progress: Progress, folder: Path) -> Mapping[str, Any]:
-            raise RuntimeError("The job has ended.")
-
-        job = cls(id, root, str(manifest["title"]), nothing, lambda job: 0)
-        job._created, job._result = float(manifest["created"]), dict(manifest["result"])
+        """A job of an earlier process, as its manifest or what was asked of it tells; raises ``KeyError``,
+        ``TypeError`` or ``ValueError`` where that makes no sense.
+        """
+        asked = manifest.get("asked")
+        job = cls(id, root, str(manifest["title"]), Lasting(_nothing, asked) if asked else _nothing, lambda job: 0)
+        job._created = float(manifest["created"])
         job._since = job._until - float(manifest["seconds"])
-        job._end(State(manifest["state"]), job._until)
+        state = State(manifest["state"])
+        if state is State.FINISHED:
+            job._result = dict(manifest["result"])
+            job._end(state, job._until)
+        elif state is State.FAILED:
+            job._end(state, job._until, RestoreError(str(manifest["error"])))
+        else:  # paused, or its process ended meanwhile
+            error = str(manifest["error"]) if state is State.PAUSED else INTERRUPTED
+            job._end(State.PAUSED, job._until, Paused(error))
         return job
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen: the job finished, failed or was stopped, and its folder is in order."""
+        """Whether nothing more will happen: the job finished, failed, was stopped or paused, and its folder is in
+        order.
+        """
         return self._ended.is_set()
 
     @property
@@ -172,7 +203,7 @@ class Job:
             state, error = self._state, self._error
             until = self._until if self.ended else time.monotonic()
             stages = tuple(pace.stage_progress() for pace in self._paces.values())
-        text = None if error is None else error.for_visitors if isinstance(error, RestoreError) else UNEXPECTED
+        text = None if error is None else _for_visitors(error)
         return Snapshot(self.id, state, ahead if state is State.WAITING else 0, until - self._since, stages, text)
 
     def result(self) -> Mapping[str, Any]:
@@ -185,11 +216,24 @@ class Job:
         return self._result
 
     def stop(self) -> None:
-        """Ask the job to stop: one that waits ends at once, one that runs as soon as it can; an ended one stays."""
+        """Ask the job to stop: one that waits ends at once, one that runs as soon as it can; an ended one stays.
+
+        Work that is lasting is paused by that, any other is stopped for good.
+        """
         with self._lock:
             self._progress.cancel()
             if self._state is State.WAITING:
-                self._end(State.STOPPED, time.monotonic(), _stopped())
+                state, error = self._stopped(None)
+                self._write_down(state, error)
+                self._end(state, time.monotonic(), error)
+
+    def _stopped(self, error: RestoreError | None) -> tuple[State, RestoreError]:
+        """What a job that was asked to stop comes to, where ``error`` is what the work made of it."""
+        if error is not None and error.keeps_work:
+            return State.PAUSED, error
+        if self.asked is not None:
+            return State.PAUSED, Paused(f"{STOPPED} {KEPT}")
+        return State.STOPPED, Cancelled(f"{STOPPED[:-1]}; nothing was kept.")
 
     def step(self) -> bool:
         """Do one segment of the work, for an image all of it; returns whether the job has ended. Raises nothing."""
@@ -209,22 +253,57 @@ class Job:
             if not isinstance(error, RestoreError):
                 logger.error("The job %r failed for a reason that was not foreseen", self.title, exc_info=error)
             _drop_locals(error)
-            _remove(self.folder)
+            if stopped:
+                state, error = self._stopped(error if isinstance(error, RestoreError) else None)
+            else:
+                kept = isinstance(error, RestoreError) and error.keeps_work
+                state = State.PAUSED if kept else State.FAILED
+            if self.asked is None:
+                _remove(self.folder)
+            else:
+                _clear(self.folder)
+                self._write_down(state, error)
             with self._lock:
-                if stopped:
-                    self._end(State.STOPPED, time.monotonic(), error if isinstance(error, Paused) else _stopped())
-                else:
-                    self._end(State.FAILED, time.monotonic(), error)
+                self._end(state, time.monotonic(), error)
         return True
+
+    def make_folder(self) -> None:
+        """Make the folder, where work is lasting with what was asked for in it; raises ``OutputError``."""
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=self.asked is not None)
+            put_mark(self.folder)
+        except OSError as error:
+            raise OutputError(f"No folder for the result can be made on the server: {error.strerror}.") from error
+        if self.asked is not None:
+            self._write_asked(State.WAITING, None)
+
+    def _write_asked(self, state: State, error: BaseException | None) -> None:
+        """Write what was asked for and what became of it; raises ``OutputError``."""
+        values = {
+            "version": MANIFEST_VERSION,
+            "title": self.title,
+            "state": str(state),
+            "created": self._created,
+            "seconds": time.monotonic() - self._since,
+            "error": None if error is None else _for_visitors(error),
+            "asked": dict(self.asked or {}),
+        }
+        write_json(self.folder / ASKED, values)
+
+    def _write_down(self, state: State, error: BaseException) -> None:
+        """Write what became of lasting work that has ended before its time, as far as the disk still takes it."""
+        if self.asked is None:
+            return
+        try:
+            self._write_asked(state, error)
+            remove_mark(self.folder)
+        except OSError as full:  # what stands there by now says that the process ended, and is of use all the same
+            logger.warning("Cannot write down what became of %r: %s", self.title, full)
 
     def _advance(self, function: Function) -> Mapping[str, Any] | None:
         """Begin the work, or take the next step of it; what it returned, ``None`` as long as there is more to do."""
         if self._steps is None:
-            try:
-                self.folder.mkdir(mode=0o700, parents=True)
-                put_mark(self.folder)
-            except OSError as error:
-                raise OutputError(f"No folder for the result can be made on the server: {error.strerror}.") from error
+            self.make_folder()
             work = function(self._progress, self.folder)
             if not isinstance(work, Generator):
                 return work
@@ -242,7 +321,7 @@ class Job:
         result = json.loads(json.dumps(dict(values)))
         until = time.monotonic()
         remove_mark(self.folder)
-        files = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
+        files = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.name != ASKED)
         manifest = {
             "version": MANIFEST_VERSION,
             "title": self.title,
@@ -258,6 +337,7 @@ class Job:
             self._progress.check()
             self._result = result
             self._end(State.FINISHED, until)
+        (self.folder / ASKED).unlink(missing_ok=True)
 
     def _end(self, state: State, until: float, error: BaseException | None = None) -> None:
         """Come to the end, with the lock held; whatever the work holds is let go."""
@@ -275,13 +355,18 @@ class Job:
     def forgettable(self) -> bool:
         """Whether the job finished, or ended with no result so long ago that nobody watches it any more."""
         with self._lock:
-            if self._state in (State.FAILED, State.STOPPED):
+            if self._state in (State.FAILED, State.STOPPED, State.PAUSED):
                 return time.monotonic() - self._until > REMEMBERED_SECONDS
             return self._state is State.FINISHED
 
 
-def _stopped() -> Cancelled:
-    return Cancelled("The job was stopped before it was finished; nothing was kept.")
+def _nothing(progress: Progress, folder: Path) -> Mapping[str, Any]:
+    """The work of a job that has ended."""
+    raise RuntimeError("The job has ended.")
+
+
+def _for_visitors(error: BaseException) -> str:
+    return error.for_visitors if isinstance(error, RestoreError) else UNEXPECTED
 
 
 def _drop_locals(error: BaseException | None) -> None:
@@ -304,12 +389,27 @@ def _remove(folder: Path) -> None:
         logger.warning("Cannot remove %s: %s", folder, error)
 
 
+def _clear(folder: Path) -> None:
+    """Remove all that is in the folder of a job but what was asked of it."""
+    try:
+        for path in folder.iterdir():
+            if path.name in (ASKED, MARK):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("Cannot clear %s: %s", folder, error)
+
+
 class JobStore:
     """The jobs of this process, and the results below ``root`` that are kept.
 
     Finished jobs go when they are older than ``keep_seconds``, and the oldest of them before that where all results
-    together are larger than ``keep_bytes``; what a killed process left half done goes at once. That is looked after at
-    the beginning, whenever a job begins, and every ten minutes. Nothing below ``root`` is touched that is not ours.
+    together are larger than ``keep_bytes``; what a killed process left half done goes at once, but for what was asked
+    of it where that can be taken up again. That is looked after at the beginning, whenever a job begins, and every ten
+    minutes. Nothing below ``root`` is touched that is not ours.
     """
 
     def __init__(
@@ -331,22 +431,51 @@ class JobStore:
 
         Raises ``BusyError`` when the queue is full and ``OutputError`` when the disk is.
         """
+        return self._enter(Job(secrets.token_urlsafe(ID_BYTES), self.root, title, function, self._ahead_of))
+
+    def resume(self, id: str, make: Callable[[Mapping[str, Any]], Function]) -> Job:
+        """Put a job that was paused, or that failed, at the end of the queue again, under the same id.
+
+        ``make`` gives its work, of what was asked. A job that waits or runs is given back as it is. Raises
+        ``GoneError`` for one that there is not, ``InputError`` for one that cannot be taken up again, what ``begin``
+        raises, and what ``make`` does.
+        """
+        earlier = self.find(id)
+        if not earlier.ended:
+            return earlier
+        if earlier.snapshot().state is State.FINISHED:
+            raise InputError("This job has finished: there is nothing left to do.")
+        if earlier.asked is None:
+            raise InputError("This job cannot be taken up again: begin it anew.")
+        function = Lasting(make(earlier.asked), earlier.asked)
+        return self._enter(Job(id, self.root, earlier.title, function, self._ahead_of))
+
+    def _enter(self, job: Job) -> Job:
+        """Put ``job`` at the end of the queue; if one with its id has not ended, that one is it."""
         self.tidy()
         self._check_disk()
         with self._lock:
+            earlier = self._jobs.get(job.id)
+            if earlier is not None and not earlier.ended:
+                return earlier
             # One of those that have not ended is not waiting but running, or just about to.
             waiting = sum(not job.ended for job in self._jobs.values()) - 1
             if waiting >= self._max_waiting:
                 jobs = "1 job is" if waiting == 1 else f"{waiting} jobs are"
                 raise BusyError(f"The server is busy: {jobs} waiting already. Try again in some minutes.")
-            job = Job(secrets.token_urlsafe(ID_BYTES), self.root, title, function, self._ahead_of)
+            if job.asked is not None:
+                job.make_folder()
+            self._jobs.pop(job.id, None)  # to be the last one
             self._jobs[job.id] = job
             # With the lock held, so that the jobs run in the order that their places in the queue were told.
             self._executor.submit(job)
         return job
 
     def find(self, id: str) -> Job:
-        """The job with this id, also a finished one of an earlier process; raises ``GoneError`` if there is none."""
+        """The job with this id, also one of an earlier process that finished or can be taken up again.
+
+        Raises ``GoneError`` if there is none.
+        """
         # Whatever is not of the form that we give out is refused before any file is touched.
         if isinstance(id, str) and ID.fullmatch(id):
             with self._lock:
@@ -379,11 +508,13 @@ class JobStore:
             if folder in busy:
                 continue
             try:
-                manifest = folder / MANIFEST
-                whole = manifest.is_file()
-                ended = (manifest if whole else folder).stat().st_mtime
-                if time.time() - ended > self._keep_seconds or (not whole and is_left_behind(folder)):
+                manifest, asked = folder / MANIFEST, folder / ASKED
+                whole, lasting = manifest.is_file(), asked.is_file()
+                ended = (manifest if whole else asked if lasting else folder).stat().st_mtime
+                if time.time() - ended > self._keep_seconds:
                     _remove(folder)
+                elif not whole and is_left_behind(folder):
+                    (_clear if lasting else _remove)(folder)
                 elif whole:
                     results.append((ended, folder, sum(file.stat().st_size for file in folder.rglob("*"))))
             except FileNotFoundError:  # another thread tidies as well, or the job has just been stopped
@@ -404,13 +535,20 @@ class JobStore:
             del self._jobs[id]
 
     def _read(self, id: str) -> Job | None:
-        """A finished job from its manifest; none where it or one of the files is missing."""
-        manifest = self.root / f"{PREFIX}{id}" / MANIFEST
+        """A finished job from its manifest, none where one of the files is missing, or else one that can be taken up
+        again, none where another process is at it.
+        """
+        folder = self.root / f"{PREFIX}{id}"
+        manifest = folder / MANIFEST
         try:
+            if not manifest.is_file():
+                manifest = folder / ASKED
             values = json.loads(manifest.read_text(encoding="utf-8"))
             if values["version"] != MANIFEST_VERSION:
                 return None
-            if not all((manifest.parent / file).exists() for file in values["files"]):
+            if not all((folder / file).exists() for file in values.get("files", ())):
+                return None
+            if values["state"] in (State.WAITING, State.RUNNING) and not is_left_behind(folder):
                 return None
             return Job.from_manifest(id, self.root, values)
         except FileNotFoundError:

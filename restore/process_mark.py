@@ -20,7 +20,7 @@ def put_mark(folder: Path) -> None:
 
 def remove_mark(folder: Path) -> None:
     """Say that the work in ``folder`` is done; raises ``OSError``."""
-    (folder / MARK).unlink()
+    (folder / MARK).unlink(missing_ok=True)
 
 
 def is_left_behind(folder: Path) -> bool:

@@ -496,7 +496,7 @@ def test_a_job_does_a_segment_at_a_time_and_another_one_goes_on_from_there(
     assert first.snapshot().state is State.RUNNING
     first.stop()
     assert first.step()
-    assert first.snapshot().state is State.STOPPED
+    assert first.snapshot().state is State.PAUSED
     assert "What is done is kept" in (first.snapshot().error or "")
     assert not first.folder.exists()
     store = JobStore(tmp_path / "jobs", LocalExecutor(), keep_seconds=60, keep_bytes=2**30, max_waiting=1)

@@ -111,7 +111,7 @@ class SegmentRun:
             except Cancelled as error:
                 raise Paused(f"The work was stopped before it was finished. {WHERE}") from error
             except OutputError as error:
-                raise OutputError(f"{error.for_visitors} {WHERE}", setting=error.setting) from error
+                raise OutputError(f"{error.for_visitors} {WHERE}", setting=error.setting, keeps_work=True) from error
 
     def join_done(self) -> Done:
         """Write what is done so far to the target of the plan; raises ``OutputError`` where there is nothing."""
