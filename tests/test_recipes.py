@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 import restore
 from restore.cli.command_line import main
-from restore.recipes import decode, encode, load_recipe, named_recipe, named_recipes, save_recipe
+from restore.recipes import decode, decode_chain, encode, load_recipe, named_recipe, named_recipes, save_recipe
 from restore.recipes.links import LONGEST_TEXT
 from tests.clips import pictures, write_clip
 
@@ -32,6 +32,25 @@ def test_a_recipe_comes_back_from_its_file(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "mine.json").read_text())
     assert written["version"] == 1
     assert written["steps"][1]["denoise"] == 0.5, "a default that is not written down could change"
+
+
+def test_what_is_switched_off_is_kept_and_does_not_run(tmp_path: Path) -> None:
+    given = [STEPS[0], {**STEPS[1], "scale": 3, "enabled": False}, STEPS[2]]
+    on = restore.parse_steps([STEPS[0], STEPS[2]])
+    save_recipe(tmp_path / "mine.json", given)
+    written = json.loads((tmp_path / "mine.json").read_text())["steps"]
+    assert [step.get("enabled") for step in written] == [None, False, None]
+    assert (written[1]["stage"], written[1]["scale"]) == ("upscale", 3)
+    link = encode(written)
+    for steps in (given, load_recipe(tmp_path / "mine.json"), decode(link)):
+        assert restore.parse_steps(steps) == on
+    assert [step.to_dict() for step in decode_chain(link)] == written
+    assert encode(decode_chain(link)) == link
+    assert decode(encode([{**STEPS[0], "enabled": True}])) == on[:1]
+
+    source = write_clip(tmp_path / "film.mp4", pictures(3, 32, 24))
+    report = restore.restore_video(source, tmp_path / "same.mp4", [{"stage": "upscale", "scale": 4, "enabled": False}])
+    assert report.target_size == (32, 24)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +78,8 @@ def test_what_a_file_may_look_like(tmp_path: Path, text: str) -> None:
         ('{"version": 1, "steps": [{"stage": "upscale"}, {"stage": "sharpen"}]}', "Step 2"),
         ('{"version": 1, "steps": [{"stage": "upscale", "scale": 99}]}', "Step 1, upscale: scale"),
         ('{"version": 1, "steps": [{"stage": "upscale", "grain": 1}]}', "grain"),
+        ('{"version": 1, "steps": [{"stage": "upscale", "enabled": "no"}]}', "use true or false"),
+        ('{"version": 1, "steps": [{"stage": "upscale", "enabled": false, "scale": 99}]}', "Step 1, upscale: scale"),
         ('{"version": 1, "steps": 5}', "list of stages"),
     ],
 )

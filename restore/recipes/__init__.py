@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from restore.recipes.files import load_recipe, save_recipe
-from restore.recipes.links import decode, encode, refuse_paths
+from restore.recipes.links import decode, decode_chain, encode, refuse_paths
 from restore.recipes.named import NamedRecipe, named_recipe, named_recipes
 
 __all__ = [
     "NamedRecipe",
     "decode",
+    "decode_chain",
     "encode",
     "load_recipe",
     "named_recipe",

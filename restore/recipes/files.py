@@ -1,4 +1,7 @@
-"""Recipes in files: JSON with a ``version`` and the ``steps``, and perhaps a ``title`` and a ``description``."""
+"""Recipes in files: JSON with a ``version`` and the ``steps``, and perhaps a ``title`` and a ``description``.
+
+A step with ``"enabled": false`` is one that is switched off: it stays in the file with its settings, and is not run.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 from restore.errors import SettingsError
 from restore.report import write_json
-from restore.stages import Stage, parse_steps, recipe
+from restore.stages import ChainStep, Stage, parse_chain, parse_steps, recipe
 
 LARGEST_FILE = 2**20
 """Bytes of a recipe at most: what is larger is something else."""
@@ -19,7 +22,7 @@ WORDS = ("title", "description")
 
 
 def load_recipe(path: str | Path) -> tuple[Stage, ...]:
-    """The chain in the JSON file at ``path``: a recipe, or a list of steps.
+    """The chain in the JSON file at ``path``, a recipe or a list of steps, without those that are switched off.
 
     Raises ``SettingsError`` for a file that cannot be read, that is no JSON or no recipe, that is of a version which
     this program does not know, or with a setting that is wrong; the message says where.
@@ -33,13 +36,13 @@ def load_recipe(path: str | Path) -> tuple[Stage, ...]:
         raise SettingsError(f"The recipe {path} cannot be read: {reason}.") from error
     if len(data) > LARGEST_FILE:
         raise SettingsError(f"{path} is too large for a recipe: give a JSON file with a list of steps.")
-    return parse_recipe(data, str(path))
+    return parse_steps(parse_recipe(data, str(path)))
 
 
 def parse_recipe(
     data: bytes | str, where: str, check: Callable[[object], None] = lambda steps: None
-) -> tuple[Stage, ...]:
-    """The chain in JSON text, a recipe or a list of steps; ``where`` is what the messages call it.
+) -> tuple[ChainStep, ...]:
+    """The steps in JSON text, a recipe or a list of them; ``where`` is what the messages call it.
 
     ``check`` gets the steps before anything is made of them, and may raise ``SettingsError`` as well.
 
@@ -60,17 +63,19 @@ def parse_recipe(
         )
     try:
         check(value.get("steps") if isinstance(value, Mapping) else value)
-        return parse_steps(value)
+        return parse_chain(value)
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error
 
 
-def save_recipe(path: str | Path, steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) -> None:
+def save_recipe(path: str | Path, steps: Iterable[Stage | ChainStep | Mapping[str, Any]] | Mapping[str, Any]) -> None:
     """Write a chain as a recipe to ``path``, with every setting, so that it stays what it is when defaults change.
+
+    Steps that are switched off are written as well, and say so.
 
     Raises ``SettingsError`` for a chain that is none and ``OutputError`` where the file cannot be written.
     """
-    write_json(Path(path), recipe(parse_steps(steps)))
+    write_json(Path(path), recipe(parse_chain(steps)))
 
 
 def _without_words(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from restore.errors import SettingsError
 from restore.recipes.files import parse_recipe
-from restore.stages import RECIPE_VERSION, Stage, parse_steps
+from restore.stages import RECIPE_VERSION, ChainStep, Stage, parse_chain, parse_steps
 
 FORM = "1"
 """The version of the form."""
@@ -34,14 +34,15 @@ PATHS = ("references",)
 _WRONG = "The link has no recipe that this program can read: it was cut off or changed; copy it anew."
 
 
-def encode(steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) -> str:
+def encode(steps: Iterable[Stage | ChainStep | Mapping[str, Any]] | Mapping[str, Any]) -> str:
     """A chain as text of letters, digits and ``.-_``, at most ``LONGEST_TEXT`` of them.
 
-    Raises ``SettingsError`` for a chain that is none, that names files, or that is too long for a link.
+    Steps that are switched off are in it too. Raises ``SettingsError`` for a chain that is none, that names files, or
+    that is too long for a link.
     """
-    stages = parse_steps(steps)
-    refuse_paths(stages)
-    data = json.dumps({"version": RECIPE_VERSION, "steps": [_short(stage) for stage in stages]}, separators=(",", ":"))
+    chain = parse_chain(steps)
+    refuse_paths(step.stage for step in chain)
+    data = json.dumps({"version": RECIPE_VERSION, "steps": [_short(step) for step in chain]}, separators=(",", ":"))
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     packed = packer.compress(data.encode()) + packer.flush()
     text = f"{FORM}.{base64.urlsafe_b64encode(packed).decode().rstrip('=')}"
@@ -51,7 +52,12 @@ def encode(steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) -> st
 
 
 def decode(text: str) -> tuple[Stage, ...]:
-    """The chain that ``encode`` made ``text`` of; raises ``SettingsError`` for anything else."""
+    """What runs of the chain that ``encode`` made ``text`` of; raises ``SettingsError`` for anything else."""
+    return parse_steps(decode_chain(text))
+
+
+def decode_chain(text: str) -> tuple[ChainStep, ...]:
+    """The steps that ``encode`` made ``text`` of, with those that are switched off; raises ``SettingsError``."""
     if not isinstance(text, str) or len(text) > LONGEST_TEXT:
         raise SettingsError(_WRONG)
     form, _, letters = text.partition(".")
@@ -85,8 +91,8 @@ def refuse_named_files(steps: object) -> None:
                 raise SettingsError(f"{name} names files of one machine: leave it out here.")
 
 
-def _short(stage: Stage) -> dict[str, Any]:
-    """The settings of a stage that are not as usual."""
-    usual = {field.name: field.default for field in fields(stage) if field.default is not MISSING}  # type: ignore[arg-type]
-    values = stage.to_dict()
+def _short(step: ChainStep) -> dict[str, Any]:
+    """What is not as usual in a step."""
+    usual = {field.name: field.default for field in fields(step.stage) if field.default is not MISSING}  # type: ignore[arg-type]
+    values = step.to_dict()
     return {name: value for name, value in values.items() if name not in usual or value != usual[name]}

@@ -1,12 +1,13 @@
 """What a user picks: stages, each a frozen dataclass of settings that opens into a generator of frames.
 
-A chain of stages as JSON is a *recipe*: ``{"version": 1, "steps": [{"stage": "upscale", "scale": 2}]}``.
+A chain of stages as JSON is a *recipe*: ``{"version": 1, "steps": [{"stage": "upscale", "scale": 2}]}``. A step with
+``"enabled": false`` is kept in it, and not run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = [
     "MATERIALS",
     "RECIPE_VERSION",
     "STAGES",
+    "ChainStep",
     "Clean",
     "Colorize",
     "Faces",
@@ -32,6 +34,7 @@ __all__ = [
     "Upscale",
     "Work",
     "auto_candidates",
+    "parse_chain",
     "parse_steps",
     "recipe",
 ]
@@ -48,15 +51,35 @@ STAGES: Mapping[str, type[Upscale] | type[Faces] | type[Interpolate] | type[Colo
 }
 
 
-def _parse_step(step: object, position: int) -> Stage:
-    if isinstance(step, _KINDS):
+ENABLED = "enabled"
+"""What a step says beside the settings of its stage: whether it is run. One that says nothing is."""
+
+
+@dataclass(frozen=True)
+class ChainStep:
+    """A stage as a recipe has it, which may be switched off: then it is kept, and not run."""
+
+    stage: Stage
+    enabled: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings of the stage as JSON has them, and that it is switched off where it is."""
+        return self.stage.to_dict() if self.enabled else {**self.stage.to_dict(), ENABLED: False}
+
+
+def _parse_step(step: object, position: int) -> ChainStep:
+    if isinstance(step, ChainStep):
         return step
+    if isinstance(step, _KINDS):
+        return ChainStep(step)
     if not isinstance(step, Mapping):
         raise SettingsError(f'Step {position} must be an object such as {{"stage": "upscale"}}, not {step!r}.')
     values = dict(step)
-    name = values.pop("stage", None)
+    name, enabled = values.pop("stage", None), values.pop(ENABLED, True)
     if not isinstance(name, str) or name not in STAGES:
         raise SettingsError(f"Step {position} has no known stage ({name!r}): use one of {', '.join(STAGES)}.")
+    if not isinstance(enabled, bool):
+        raise SettingsError(f"Step {position}, {name}: {ENABLED} is {enabled!r}: use true or false.")
     kind = STAGES[name]
     known = [field.name for field in fields(kind)]
     if unknown := [str(key) for key in values if key not in known]:
@@ -64,15 +87,15 @@ def _parse_step(step: object, position: int) -> Stage:
             f"Step {position}, {name}, has no setting {', '.join(map(repr, unknown))}; it has {', '.join(known)}."
         )
     try:
-        return kind(**values)
+        return ChainStep(kind(**values), enabled)
     except SettingsError as error:
         raise SettingsError(f"Step {position}, {name}: {error}") from error
 
 
-def parse_steps(steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) -> tuple[Stage, ...]:
-    """Settings objects from a chain of them, of dicts, or of both, or from a recipe; raises ``SettingsError``.
+def parse_chain(steps: Iterable[Stage | ChainStep | Mapping[str, Any]] | Mapping[str, Any]) -> tuple[ChainStep, ...]:
+    """All the steps of a chain or of a recipe, in its order, also those that are switched off.
 
-    They are in the order in which they run: that of the chain, but for ``Faces`` right before ``Upscale``.
+    Each is an object with settings, or a dict of them. Raises ``SettingsError``.
     """
     if isinstance(steps, Mapping):
         version = steps.get("version")
@@ -86,7 +109,16 @@ def parse_steps(steps: Iterable[Stage | Mapping[str, Any]] | Mapping[str, Any]) 
     parsed = tuple(_parse_step(step, position) for position, step in enumerate(islice(steps, LONGEST_CHAIN + 1), 1))
     if len(parsed) > LONGEST_CHAIN:
         raise SettingsError(f"The chain has more than {LONGEST_CHAIN} steps: leave some out.")
-    return _in_order(parsed)
+    return parsed
+
+
+def parse_steps(steps: Iterable[Stage | ChainStep | Mapping[str, Any]] | Mapping[str, Any]) -> tuple[Stage, ...]:
+    """Settings objects from a chain of them, of dicts, or of both, or from a recipe; raises ``SettingsError``.
+
+    They are those that run, in the order in which they do: that of the chain without the steps that are switched off,
+    but for ``Faces`` right before ``Upscale``.
+    """
+    return _in_order([step.stage for step in parse_chain(steps) if step.enabled])
 
 
 def _in_order(stages: Sequence[Stage]) -> tuple[Stage, ...]:
@@ -107,6 +139,6 @@ def _can_wait(stage: Stage) -> bool:
     return isinstance(stage, Faces) and not stage.aligned
 
 
-def recipe(steps: Iterable[Stage]) -> dict[str, Any]:
+def recipe(steps: Iterable[Stage | ChainStep]) -> dict[str, Any]:
     """The chain as JSON has it."""
     return {"version": RECIPE_VERSION, "steps": [step.to_dict() for step in steps]}

@@ -4,11 +4,13 @@
 // and settings there are and what they are called, in both languages; props.value is {steps: [{on, step}]}, where `step`
 // is a stage as a recipe has it. What the editor has no field for stays in `step`.
 // Every change of a visitor's is in props.value when the event "input" comes; a file that was chosen comes as its text
-// in props.value.file, with the event "upload".
+// in props.value.file, with the event "upload". The browser keeps the chain: it is there again when the page is loaded
+// again, unless the address brings one (SCHEMA.parameter).
 
 const { forms, words, recipes } = SCHEMA;
 const FORMS = Object.fromEntries(forms.map((form) => [form.stage, form]));
 const LARGEST_FILE = 1 << 18;
+const STORED = "restore-chain";
 
 const list = element.querySelector(".restore-chain-list");
 const told = element.querySelector(".restore-chain-told");
@@ -43,12 +45,44 @@ const isShown = (form, field, step) =>
     return values.some((value) => same(value, valueOf(other, step)));
   });
 
+const shown = () => ({ steps: steps.map(({ on, step }) => ({ on, step: { ...step } })) });
+
 /** Hand the chain over as it is now. */
 function commit(event = "input", more = {}) {
-  const value = { steps: steps.map(({ on, step }) => ({ on, step: { ...step } })), ...more };
+  const value = { ...shown(), ...more };
   painted = JSON.stringify(value);
   props.value = value;
+  remember();
+  forgetLink();
   trigger(event);
+}
+
+/** Keep the chain in the browser, for when the page is loaded again. */
+function remember() {
+  try {
+    localStorage.setItem(STORED, JSON.stringify(shown()));
+  } catch {
+    // storage may be forbidden
+  }
+}
+
+/** The chain that was kept, or null. */
+function remembered() {
+  try {
+    const value = JSON.parse(localStorage.getItem(STORED) ?? "null");
+    const isEntry = (entry) => typeof entry?.on === "boolean" && Object.hasOwn(FORMS, entry.step?.stage);
+    return Array.isArray(value?.steps) && value.steps.every(isEntry) ? value : null;
+  } catch {
+    return null; // storage may be forbidden, or hold what somebody else has put there
+  }
+}
+
+/** A chain that was changed is not that of the page's address any more, which would come back in its place. */
+function forgetLink() {
+  const url = new URL(location.href);
+  if (!url.searchParams.has(SCHEMA.parameter)) return;
+  url.searchParams.delete(SCHEMA.parameter);
+  history.replaceState(history.state, "", url);
 }
 
 function set(entry, field, value) {
@@ -306,8 +340,8 @@ file.addEventListener("change", async () => {
   commit("upload", { file: text });
 });
 element.querySelector('[data-word="save"]').addEventListener("click", () => {
-  const used = steps.filter(({ on }) => on).map(({ step }) => step);
-  const blob = new Blob([JSON.stringify({ version: SCHEMA.version, steps: used }, null, 2) + "\n"], {
+  const all = steps.map(({ on, step }) => (on ? step : { ...step, enabled: false }));
+  const blob = new Blob([JSON.stringify({ version: SCHEMA.version, steps: all }, null, 2) + "\n"], {
     type: "application/json",
   });
   const link = make("a", { href: URL.createObjectURL(blob), download: "recipe.json" });
@@ -326,6 +360,12 @@ watch("value", () => {
   if (JSON.stringify(props.value) === painted) return; // it comes from here
   painted = JSON.stringify(props.value);
   take(props.value);
+  remember();
 });
 paintWords();
 take(props.value);
+const kept = new URLSearchParams(location.search).has(SCHEMA.parameter) ? null : remembered();
+if (kept) {
+  take(kept);
+  commit();
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from restore.errors import SettingsError
 from restore.recipes import named_recipes
 from restore.recipes.files import parse_recipe
 from restore.recipes.links import refuse_named_files
-from restore.stages import RECIPE_VERSION, Stage
+from restore.stages import RECIPE_VERSION, ChainStep, Colorize, Stage, Upscale, parse_chain, parse_steps
 from restore.ui.film_fields import forms
-from restore.ui.http_steps import steps_over_http
 from restore.ui.texts import Text, both, text
 
 HERE = Path(__file__).parent
 SCRIPT = (HERE / "film_chain.js").read_text(encoding="utf-8")
 STYLES = (HERE / "film_chain.css").read_text(encoding="utf-8")
+
+_OFF = ChainStep(Upscale(), enabled=False)
 
 STARTING_CHAIN: Sequence[Mapping[str, Any]] = ({"stage": "upscale", "scale": 2},)
 
@@ -49,14 +51,15 @@ TEMPLATE = f"""
 </div>"""
 
 
-def chain_editor(elem_id: str) -> gr.HTML:
-    """The component, with the recipes by material to begin with.
+def chain_editor(elem_id: str, parameter: str) -> gr.HTML:
+    """The component, with the recipes by material to begin with; ``parameter`` of the page's address may bring a chain.
 
     Its value is what ``editor_value`` makes and ``chosen_steps`` reads. Its event ``input`` comes when the visitor has
     changed something, ``upload`` when he has chosen a file, whose text ``loaded_steps`` reads.
     """
     schema = {
         "version": RECIPE_VERSION,
+        "parameter": parameter,
         "forms": [form.to_dict() for form in forms()],
         "words": {
             "choose_recipe": _words(text("film_choose_recipe")),
@@ -91,29 +94,52 @@ def chain_editor(elem_id: str) -> gr.HTML:
     )
 
 
-def editor_value(steps: Iterable[Stage | Mapping[str, Any]]) -> dict[str, Any]:
-    """The value that shows these steps, all of them switched on."""
-    shown = (dict(step) if isinstance(step, Mapping) else _told(step) for step in steps)
-    return {"steps": [{"on": True, "step": step} for step in shown]}
+def editor_value(steps: Iterable[Stage | ChainStep | Mapping[str, Any]]) -> dict[str, Any]:
+    """The value that shows these steps."""
+    return {"steps": [{"on": step.enabled, "step": _told(step.stage)} for step in parse_chain(steps)]}
+
+
+def edited_chain(value: object) -> tuple[ChainStep, ...]:
+    """All the steps of an editor, in the order in which they stand there; raises ``SettingsError``."""
+    entries = _entries(value)
+    steps = parse_chain([step for _, step in entries])
+    return tuple(replace(step, enabled=on) for step, (on, _) in zip(steps, entries, strict=True))
 
 
 def chosen_steps(value: object) -> tuple[Stage, ...]:
     """The stages of an editor that are switched on, in the order in which they run; raises ``SettingsError``."""
-    entries = value.get("steps") if isinstance(value, Mapping) else None
-    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise SettingsError("This is no chain of stages: reload the page.")
-    steps = [entry.get("step") for entry in entries if entry.get("on") is True]
-    if not steps:
+    # What is switched off may have a wrong setting, but counts: the messages name steps by their place in the editor.
+    stages = parse_steps([step if on else _OFF for on, step in _entries(value)])
+    if not stages:
         raise SettingsError("The chain has no stage that is switched on: add one, or switch one on.")
-    return steps_over_http(steps)
+    return stages
 
 
-def loaded_steps(value: object) -> tuple[Stage, ...]:
-    """The stages in the file that was chosen in an editor; raises ``SettingsError`` for what is no recipe."""
+def colours(value: object) -> bool:
+    """Whether a stage that is switched on in an editor gives colour; the settings may be wrong."""
+    try:
+        entries = _entries(value)
+    except SettingsError:  # which is said wherever something is made of the chain
+        return False
+    return any(on and isinstance(step, Mapping) and step.get("stage") == Colorize.stage for on, step in entries)
+
+
+def loaded_steps(value: object) -> tuple[ChainStep, ...]:
+    """The steps in the file that was chosen in an editor; raises ``SettingsError`` for what is no recipe."""
     words = value.get("file") if isinstance(value, Mapping) else None
     if not isinstance(words, str):
         raise SettingsError("No file was chosen: choose a recipe.")
     return parse_recipe(words, "The file", refuse_named_files)
+
+
+def _entries(value: object) -> list[tuple[bool, Any]]:
+    """Whether each step of an editor is switched on, and what it is; of that, only that it names no file is sure."""
+    entries = value.get("steps") if isinstance(value, Mapping) else None
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise SettingsError("This is no chain of stages: reload the page.")
+    found = [(entry.get("on") is True, entry.get("step")) for entry in entries]
+    refuse_named_files([step for _, step in found])
+    return found
 
 
 def _told(stage: Stage) -> dict[str, Any]:

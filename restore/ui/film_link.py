@@ -8,7 +8,7 @@ from restore.errors import RestoreError
 from restore.recipes import encode
 from restore.ui import markup
 from restore.ui.errors import to_gradio_error
-from restore.ui.film_chain import STARTING_CHAIN, chosen_steps
+from restore.ui.film_chain import STARTING_CHAIN, chosen_steps, edited_chain, editor_value
 from restore.ui.texts import both
 
 STYLES = """
@@ -44,7 +44,7 @@ element.addEventListener("click", async (event) => {
 def chain_link(elem_id: str) -> gr.HTML:
     """The component; its value is what ``link_to`` gives."""
     return gr.HTML(
-        link_to({"steps": [{"on": True, "step": dict(step)} for step in STARTING_CHAIN]}),
+        link_to(editor_value(STARTING_CHAIN)),
         css_template=STYLES,
         js_on_load=SCRIPT,
         apply_default_css=False,
@@ -55,7 +55,8 @@ def chain_link(elem_id: str) -> gr.HTML:
 def link_to(value: object) -> str:
     """The link to the chain in an editor, as HTML, or what is wrong with it."""
     try:
-        text = encode(chosen_steps(value))
+        chosen_steps(value)  # a chain of which nothing would come out is not passed on
+        text = encode(edited_chain(value))
     except RestoreError as error:
         return markup.failure(to_gradio_error(error))
     return (

@@ -16,8 +16,10 @@ from restore.errors import RestoreError, SettingsError
 from restore.executors import Executor
 from restore.jobs import Function, JobStore
 from restore.media.clips.facts import ClipInfo
-from restore.recipes import decode
+from restore.media.clips.seconds import seconds_of
+from restore.recipes import decode_chain
 from restore.settings import Settings
+from restore.stages import Colorize
 from restore.ui import markup
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.clip_options import ClipComponents
@@ -25,13 +27,14 @@ from restore.ui.clip_upload import ClipUpload
 from restore.ui.clip_work import ClipWork, plan_work
 from restore.ui.cut_panel import CutPanel
 from restore.ui.errors import to_gradio_error
-from restore.ui.film_chain import chain_editor, chosen_steps, editor_value, loaded_steps
+from restore.ui.film_chain import chain_editor, chosen_steps, colours, editor_value, loaded_steps
 from restore.ui.film_link import chain_link, link_to
 from restore.ui.film_moment import MomentPanel
 from restore.ui.film_panel import FilmPanel, restore_film
 from restore.ui.film_so_far import AtWork
 from restore.ui.film_summary import FilmSummary
 from restore.ui.frame_panel import FramePanel
+from restore.ui.reference_panel import ReferencePanel
 from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
 from restore.ui.uploads import clip_result_name, given_upload
@@ -42,7 +45,16 @@ PREFIX = "film-"
 CHAIN = "chain"
 """The parameter of the page's address that holds a chain."""
 
-PARAMETERS = ("film", "film-pair", "film-frame", "film-moment", "film-cuts", CHAIN)
+PARAMETERS = (
+    "film",
+    "film-pair",
+    "film-frame",
+    "film-moment",
+    "film-cuts",
+    "film-shots",
+    "film-proposals",
+    CHAIN,
+)
 """The parameters of the page's address that belong to this tab."""
 
 
@@ -53,7 +65,7 @@ def build_film_tab(
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             upload = ClipUpload(settings, PREFIX)
-            chain = chain_editor(f"{PREFIX}chain")
+            chain = chain_editor(f"{PREFIX}chain", CHAIN)
             link = chain_link(f"{PREFIX}link")
             summary = FilmSummary(PREFIX)
             run, stop = run_and_stop(label("run"), PREFIX)
@@ -62,6 +74,8 @@ def build_film_tab(
             cuts = CutPanel(PREFIX)
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
             panel = FilmPanel(settings, PREFIX, "film", "film-pair")
+    with gr.Column(visible=False) as shots:
+        references = ReferencePanel(PREFIX, settings)
     frame = FramePanel(PREFIX)
     moment = MomentPanel(PREFIX)
     at_work = AtWork()
@@ -74,14 +88,30 @@ def build_film_tab(
         choice = cuts.read(choice, *parts)
         return ClipWork(source, clip_result_name(source, choice.encoding), chosen_steps(steps), settings, choice)
 
+    def with_references(work: ClipWork, id: Any, time: Any = None) -> ClipWork:
+        """With the pictures that were chosen for all shots, or with that of the shot which is shown at ``time``."""
+        chosen = references.read(store, id, work.source, None if time is None else seconds_of("time", time))
+        stages = [replace(each, references=chosen) if isinstance(each, Colorize) else each for each in work.stages]
+        return replace(work, stages=stages)
+
+    def read_all(id: Any, *values: Any) -> ClipWork:
+        return with_references(read(*values), id)
+
     def show_clip(info: ClipInfo | None) -> Update:
         return {**frame.clip(info), **moment.clip(info), **cuts.forget()}
 
     def plan_all(*values: Any) -> tuple[ClipPlan, Settings]:
         return plan_work(read(*values), store.root), settings
 
-    def plan_frame(time: Any, *values: Any) -> tuple[ClipPlan, Settings]:
+    def plan_colour(*values: Any) -> tuple[ClipPlan, Settings]:
         work = read(*values)
+        stage = next((each for each in work.stages if isinstance(each, Colorize)), None)
+        if stage is None:
+            raise SettingsError("The chain has no stage that gives colour: add Colorize, or switch it on.")
+        return plan_work(replace(work, stages=[stage]), store.root), settings
+
+    def plan_frame(time: Any, id: Any, *values: Any) -> tuple[ClipPlan, Settings]:
+        work = with_references(read(*values), id, time)
         stages = [stage for stage in work.stages if not stage.only_clips]
         if not stages:
             raise SettingsError("No stage of the chain changes a single frame: preview three seconds.")
@@ -90,9 +120,13 @@ def build_film_tab(
 
     def begin(*values: Any) -> tuple[Function, str]:
         """Refuse at once what can be refused, not after a wait for others."""
-        work = read(*values)
+        work = read_all(*values)
         plan_work(work, store.root)
         return partial(restore_film, at_work, work), work.name
+
+    def follow(value: object) -> Update:
+        """What depends on the chain alone."""
+        return {link: link_to(value), shots: gr.Column(visible=colours(value))}
 
     def load(value: object) -> Any:
         try:
@@ -104,15 +138,17 @@ def build_film_tab(
         if CHAIN not in request.query_params:
             return {link: gr.skip()}
         try:
-            value = editor_value(decode(request.query_params[CHAIN]))
+            value = editor_value(decode_chain(request.query_params[CHAIN]))
         except RestoreError as error:
             # In the page, because of an event that waits for no other Gradio shows no error.
             return {link: markup.failure(to_gradio_error(error))}
-        return {chain: value, link: link_to(value)}
+        return {chain: value, **follow(value)}
 
     upload.connect(show_clip, [*frame.of_clip, *moment.of_clip, *cuts.of_clip], lambda name: {}, [])
     clip.connect()
     summary.connect(store, read, asked, [upload.file.change, chain.input, chain.change, *clip.chosen])
+    shots_found = references.connect(page, store, executor, plan_colour, upload.file, asked, concurrency_limit)
+    asked_with_shots = [shots_found, *asked]
     identity = attach(
         page,
         store,
@@ -120,7 +156,7 @@ def build_film_tab(
         run,
         stop,
         begin,
-        asked,
+        asked_with_shots,
         parameter="film",
         forgets=["film-pair", CHAIN],
         concurrency_limit=concurrency_limit,
@@ -130,16 +166,16 @@ def build_film_tab(
     chain.upload(load, chain, chain, preprocess=False, concurrency_limit=None, **QUIET)
     gr.on(
         [chain.input, chain.change],
-        link_to,
+        follow,
         chain,
-        link,
+        [link, shots],
         preprocess=False,
-        trigger_mode="always_last",  # or what is changed while the link is on its way would not come into it
+        trigger_mode="always_last",  # or what is changed while the answer is on its way would not come into it
         concurrency_limit=None,
         **QUIET,
     )
-    page.load(from_link, None, [chain, link], queue=False, **QUIET)
+    page.load(from_link, None, [chain, link, shots], queue=False, **QUIET)
     panel.connect(page, store, at_work, identity, settings, concurrency_limit)
     cuts.connect(page, store, plan_all, asked, concurrency_limit)
-    frame.connect(page, store, executor, plan_frame, asked, concurrency_limit)
-    moment.connect(page, store, read, asked, concurrency_limit)
+    frame.connect(page, store, executor, plan_frame, asked_with_shots, concurrency_limit)
+    moment.connect(page, store, read_all, asked_with_shots, concurrency_limit)
