@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
@@ -25,7 +25,6 @@ from restore.chain import (
     cropped,
     kept_memory,
     prepared,
-    staged,
 )
 from restore.clip_plan import ClipPlan
 from restore.errors import Cancelled, OutputError, Paused
@@ -38,12 +37,13 @@ from restore.media.clips.reader import ClipReader
 from restore.media.clips.timing import Picture
 from restore.media.clips.writer import ClipWriter
 from restore.progress import ClipProgress
+from restore.segments.flow import Chain, Flow, Lender
 from restore.segments.folder import Record, Shelf, WorkFolder
 from restore.segments.join import join, order_of
 from restore.segments.master import frames_of_master, master_plan
 from restore.segments.room import check_room
 from restore.segments.split import Bounds, Splitter, needs_of
-from restore.segments.walk import Item, Segment, SpanOf, Walk, within
+from restore.segments.walk import Item, Segment, Walk
 from restore.settings import MEBI
 from restore.stages import OpenStage
 from restore.stages.base import each_once
@@ -81,6 +81,8 @@ class _End:
 class SegmentRun:
     """The work ``plan`` on a clip, in the folder ``folder``; ``opened`` are its stages.
 
+    A segment has at most ``most`` frames. Where there is a ``lender``, it has the hardware for the chain.
+
     With ``keep_master`` lossless segments are kept too, from which those in the final encoding are made; they are also
     used where an earlier run kept them. ``again`` counts the segments that were made in this run, ``whole`` says after
     it what there is to say of the clip as a whole.
@@ -92,6 +94,8 @@ class SegmentRun:
     parts: ClipProgress
     folder: WorkFolder
     seconds: Fraction
+    most: int | None = None
+    lender: Lender | None = None
     again: int = 0
     whole: dict[str, Any] = field(default_factory=dict)
     sink: Sink[Frame | Segment | _End] | None = None
@@ -108,6 +112,8 @@ class SegmentRun:
                 self._obey()
                 yield from self._make()
                 return join(self.plan, self.folder.encoded, self.records, self.engine.settings, self._check_target)
+            except Paused:
+                raise
             except Cancelled as error:
                 raise Paused(f"The work was stopped before it was finished. {WHERE}") from error
             except OutputError as error:
@@ -162,15 +168,20 @@ class SegmentRun:
         self.reader: ClipReader = self.plan.reader(self.engine.settings, self.shots)
         self._decoding = 0.0
         self._begin: Fraction | None = None
+        kept = set(self._source.records)
         with ExitStack() as stack:
             stack.enter_context(kept_memory(self.engine))
-            self.sink = stack.enter_context(Sink(self._encode, ENCODED_BEHIND, check=self.parts.tick, name=ENCODE))
-            items = ahead(self._decoded(), DECODED_AHEAD, check=self.parts.tick, name=DECODE)
+            items = self._decoded()
+            if self.lender is None:
+                self.sink = stack.enter_context(Sink(self._encode, ENCODED_BEHIND, check=self.parts.tick, name=ENCODE))
+                items = ahead(items, DECODED_AHEAD, check=self.parts.tick, name=DECODE)
             stack.enter_context(closing(items))
             walk = Walk(items, self._needs[0])
-            kept = set(self._source.records)
             while (segment := walk.next_segment(kept)) is not None:
-                self._run_chain(segment, walk)
+                if self.lender is None:
+                    self._run_chain(segment, walk)
+                else:
+                    self._lend(segment, walk, self.lender)
                 yield self._done()
         if not self.whole:
             self._note_whole()
@@ -205,7 +216,7 @@ class SegmentRun:
 
     def _decoded(self) -> Generator[Item]:
         """The frames that are needed, as the first stage gets them; all others are only passed by."""
-        reader, splitter = self.reader, Splitter(self.seconds)
+        reader, splitter = self.reader, Splitter(self.seconds, self.most)
         said: deque[tuple[int, int, bool]] = deque()
         last = self._ranges[-1][1] if self._ranges else None
 
@@ -259,52 +270,63 @@ class SegmentRun:
     def _run_chain(self, segment: Segment, walk: Walk) -> None:
         """Give the frames of ``segment`` to the encoder as its stages make them, and what there is to say of it."""
         assert self.sink is not None
-        begun, decoding = list(self.parts.done), self._decoding
-        clocks = [Clock() for _ in self.opened]
-        warned = len(self.engine.warnings)
+        begun, note = self.parts.done[0], self._noted()
+        flow = Flow(self._chain, segment, self.engine, self.parts)
         self.sink.put(segment)
-        with ExitStack() as stack:
-            frames: Generator[Frame] = walk.frames(segment)
-            stack.enter_context(closing(frames))
-            factor = Fraction(1)
-            for part, stage in enumerate(self.opened, 1):
-                engine = self._engine_for(part, factor, segment)
-                factor *= stage.settings.stretch
-                engine.span = SpanOf(segment=segment, factor=factor)
-                frames = staged(stage, frames, engine, self.parts, part, clocks[part - 1])
-                stack.enter_context(closing(frames))
-                frames = within(frames, segment, factor, self._needs[part])
-                stack.enter_context(closing(frames))
-            if not self.opened:
-                frames = within(frames, segment, factor, self._needs[0])
+        with closing(flow.run(walk.frames(segment))) as frames:
             for frame in frames:
-                self.parts.done[0] = begun[0] + segment.frames
+                self.parts.done[0] = begun + segment.frames
                 self.engine.progress.show(frame)
                 self.sink.put(frame)
                 del frame
-        bounds = segment.bounds
-        self.parts.done[0] = begun[0] + bounds.frames
-        if bounds not in self.folder.bounds:
-            del self.folder.bounds[bounds.number :]
-            self.folder.bounds.append(bounds)
-            self.folder.save()
-        stages = tuple(
-            {
-                "seconds": clock.seconds,
-                "frames": round(self.parts.done[part] - begun[part]),
-                "precision": stage.precision,
-                "plan": dict(stage.plan),
-                "counts": dict(stage.counts),
-            }
-            for part, (stage, clock) in enumerate(zip(self.opened, clocks, strict=True), 1)
-        )
-        warnings = tuple(self.engine.warnings[warned:])
-        self.sink.put(_End(bounds, segment.read, stages, self._decoding - decoding, warnings))
-        self.again += 1
+        self.parts.done[0] = begun + segment.frames
+        self.sink.put(note(segment, flow.stages()))
 
-    def _engine_for(self, part: int, factor: Fraction, segment: Segment) -> Engine:
+    def _lend(self, segment: Segment, walk: Walk, lender: Lender) -> None:
+        """Make ``segment`` on hardware that is lent, one thing after the other.
+
+        So nothing else takes the processors while somebody's time on that hardware runs, and whatever keeps the next
+        segment from being made, this one is kept.
+        """
+        begun, note = self.parts.done[0], self._noted()
+        frames: list[Frame] = []
+        for frame in walk.frames(segment):
+            frames.append(frame)
+            self.parts.done[0] = begun + segment.frames
+            self.parts.tick()
+        made = lender.run_segment(self._chain, segment, frames, self.engine, self.parts)
+        del frames
+        end = note(segment, made.stages)
+
+        def items() -> Iterator[Frame | Segment | _End]:
+            for frame in made.frames:
+                self.engine.progress.show(frame)
+                self.parts.tick()
+                yield frame
+            yield end
+
+        self._encode_one(segment.number, items())
+
+    @property
+    def _chain(self) -> Chain:
         assert self._begin is not None
-        return replace(self.engine, rate=self.plan.rates[part - 1], begin=self._begin * factor)
+        return Chain(tuple(self.opened), tuple(self.plan.rates), self._needs, self._begin)
+
+    def _noted(self) -> Callable[[Segment, tuple[Mapping[str, Any], ...]], _End]:
+        """To be called when a segment has come through the chain: notes where it ends, and says all there is to say."""
+        decoding, warned = self._decoding, len(self.engine.warnings)
+
+        def note(segment: Segment, stages: tuple[Mapping[str, Any], ...]) -> _End:
+            bounds = segment.bounds
+            if bounds not in self.folder.bounds:
+                del self.folder.bounds[bounds.number :]
+                self.folder.bounds.append(bounds)
+                self.folder.save()
+            self.again += 1
+            warnings = tuple(self.engine.warnings[warned:])
+            return _End(bounds, segment.read, stages, self._decoding - decoding, warnings)
+
+        return note
 
     # --- encoding, in a thread of its own
 
@@ -312,11 +334,14 @@ class SegmentRun:
         """Make files of the segments that come, each with its frames and its end behind it."""
         for item in items:
             assert isinstance(item, Segment)
-            master = self._source is self.folder.master
-            encoder = master_plan(self.plan.encoder) if master else self.plan.encoder
-            record = self._write(item.number, items, self._source, encoder, counted=True)
-            if master:
-                self._from_master(record)
+            self._encode_one(item.number, items)
+
+    def _encode_one(self, number: int, items: Iterator[Frame | Segment | _End]) -> None:
+        master = self._source is self.folder.master
+        encoder = master_plan(self.plan.encoder) if master else self.plan.encoder
+        record = self._write(number, items, self._source, encoder, counted=True)
+        if master:
+            self._from_master(record)
 
     def _write(
         self, number: int, items: Iterator[Frame | Segment | _End], shelf: Shelf, encoder: Plan, *, counted: bool

@@ -56,19 +56,21 @@ class Bounds:
 
 
 class Splitter:
-    """Told of frame after frame, says which of them begin a segment."""
+    """Told of frame after frame, says which of them begin a segment; none has more than ``most`` frames."""
 
-    def __init__(self, seconds: Fraction) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: Fraction, most: int | None = None) -> None:
+        self._seconds, self._most = seconds, most
         self._began: Fraction | None = None
+        self._frames = 0
 
     def begins(self, pts: Fraction, *, cut: bool) -> bool:
         """Whether the frame that is shown at ``pts``, the first of a shot where ``cut`` says so, begins a segment."""
-        if self._began is not None:
+        if self._began is not None and self._frames != self._most:
             length = pts - self._began
             if length < self._seconds or (not cut and length < LONGEST_SHARE * self._seconds):
+                self._frames += 1
                 return False
-        self._began = pts
+        self._began, self._frames = pts, 1
         return True
 
 
