@@ -17,6 +17,7 @@ from restore.inference.resample import lanczos
 from restore.media.transparency import fill_transparent
 from restore.progress import ClipProgress
 from restore.stages import OpenStage, Stage
+from restore.stages.untouched import spared
 
 RECIPE = "restore:recipe"
 """The name under which the recipe is written into the metadata of the result."""
@@ -47,7 +48,7 @@ def open_stages(stages: Sequence[Stage], engine: Engine, names: Sequence[str]) -
     opened = []
     for index, stage in enumerate(stages, first):
         engine.progress.begin(names[index], index, len(names))
-        opened.append(stage.open(engine))
+        opened.append(spared(stage.open(engine), engine))
     return opened
 
 

@@ -61,6 +61,7 @@ from restore.media.clips.writer import ClipWriter
 from restore.media.images import check_output_pixels
 from restore.pipeline import given, memory_in_words, path_of, to_integers
 from restore.progress import ClipProgress, Progress
+from restore.regions import Rectangle
 from restore.report import ClipReport, Dropped, Report, StageReport
 from restore.segments.folder import WorkFolder, tidy
 from restore.segments.key import encoding_key, frames_key
@@ -91,6 +92,7 @@ def restore_video(
     square_pixels: bool = True,
     cuts: Literal["auto"] | Sequence[Seconds] = "auto",
     cut_threshold: float = CUT_THRESHOLD,
+    untouched: str | Sequence[Rectangle] = (),
     crops: str | Path | None = None,
     work: str | Path | None = None,
     keep_master: bool = False,
@@ -107,6 +109,11 @@ def restore_video(
     shape they have. ``cuts`` are the times, from the beginning of the clip, at which a new shot begins; ``"auto"``
     finds them: with a lower ``cut_threshold`` (of 255, usually 27) more of them. Each frame carries the number of its
     shot to the stages, and the report lists the cuts.
+
+    ``untouched`` are parts of the picture that the stages leave alone, for subtitles that were burnt in: a list of
+    rectangles "x,y,width,height" of the clip as it is shown, each value a share of the frame ("0.85", "85%") or its
+    pixels ("864px"). In there frames are only resampled, keep their colours, and of two frames the nearer one is shown
+    where others are made between them.
 
     Sound, subtitles, chapters and all else of the source are carried over as far as the container takes them, and every
     timestamp is kept, unless a stage makes another frame rate or slow motion: then all of it goes with the pictures. A
@@ -139,6 +146,7 @@ def restore_video(
             square_pixels,
             cuts,
             cut_threshold,
+            untouched,
             crops,
         )
         streamed = _Work(job.plan, job.opened, job.engine, job.parts)
@@ -164,6 +172,7 @@ def restore_video(
         square_pixels=square_pixels,
         cuts=cuts,
         cut_threshold=cut_threshold,
+        untouched=untouched,
     )
     while True:
         try:
@@ -189,6 +198,7 @@ def restore_in_segments(
     square_pixels: bool = True,
     cuts: Literal["auto"] | Sequence[Seconds] = "auto",
     cut_threshold: float = CUT_THRESHOLD,
+    untouched: str | Sequence[Rectangle] = (),
 ) -> Generator[Done, None, Report]:
     """``restore_video`` with a folder for ``work``, as a generator: it does one segment each time it is asked.
 
@@ -196,7 +206,19 @@ def restore_in_segments(
     when it is asked for the first segment. Closed in between, it lets go of the folder, in which what is done stays.
     """
     job = _begin(
-        source, target, steps, start, end, progress, settings, encoding, deinterlace, square_pixels, cuts, cut_threshold
+        source,
+        target,
+        steps,
+        start,
+        end,
+        progress,
+        settings,
+        encoding,
+        deinterlace,
+        square_pixels,
+        cuts,
+        cut_threshold,
+        untouched,
     )
     run = job.in_segments(path_of("work", work), keep_master=keep_master)
     tidy(run.folder.root, job.engine.settings, run.folder.path)
@@ -220,6 +242,7 @@ def restore_partly(
     square_pixels: bool = True,
     cuts: Literal["auto"] | Sequence[Seconds] = "auto",
     cut_threshold: float = CUT_THRESHOLD,
+    untouched: str | Sequence[Rectangle] = (),
 ) -> Done:
     """Write to ``target`` what ``restore_video`` has done so far in ``work``, with the sound of that part.
 
@@ -227,7 +250,19 @@ def restore_partly(
     may be chosen. Raises ``OutputError`` where there is nothing yet.
     """
     job = _begin(
-        source, target, steps, start, end, progress, settings, encoding, deinterlace, square_pixels, cuts, cut_threshold
+        source,
+        target,
+        steps,
+        start,
+        end,
+        progress,
+        settings,
+        encoding,
+        deinterlace,
+        square_pixels,
+        cuts,
+        cut_threshold,
+        untouched,
     )
     run = job.in_segments(path_of("work", work), keep_master=False)
     run.folder.look()
@@ -291,6 +326,7 @@ def _begin(
     square_pixels: bool,
     cuts: Literal["auto"] | Sequence[Seconds],
     cut_threshold: float,
+    untouched: str | Sequence[Rectangle],
     crops: str | Path | None = None,
 ) -> _Begun:
     """Plan the work that the arguments of ``restore_video`` ask for, and get its models."""
@@ -302,10 +338,18 @@ def _begin(
     engine.crops = None if crops is None else CropFolder(path_of("crops", crops), path.stem, clip=True)
     stages = parse_steps(steps)
     options = ClipOptions(
-        start, end, given("encoding", encoding, Encoding) or Encoding(), deinterlace, square_pixels, cuts, cut_threshold
+        start,
+        end,
+        given("encoding", encoding, Encoding) or Encoding(),
+        deinterlace,
+        square_pixels,
+        cuts,
+        cut_threshold,
+        untouched,
     )
     info = probe(source if isinstance(source, ImageSequence) else path, settings)
     plan = plan_clip(info, path, target, stages, options, settings)
+    engine.untouched = plan.untouched
     engine.progress.check()
     plan = with_known_shots(plan, engine)
 
@@ -435,6 +479,7 @@ class _Work:
             start=None if plan.start is None else str(plan.since_beginning(plan.start)),
             end=None if plan.end is None else str(plan.since_beginning(plan.end)),
             cuts=tuple(str(plan.since_beginning(cut)) for cut in self.shots.cuts),
+            untouched=tuple(region.to_dict() for region in plan.untouched),
             notes=(*plan.notes, *reader.notes, *self.notes),
         )
         return Report(

@@ -26,6 +26,7 @@ from restore.media.clips.shots import CUT_THRESHOLD, Shots, shots_by
 from restore.media.clips.timing import NewClock
 from restore.media.images import check_output_pixels
 from restore.media.orientation import swaps_sides
+from restore.regions import Rectangle, Region, parse_regions
 from restore.settings import MEBI, MINUTE, Settings
 from restore.stages import Stage
 
@@ -52,6 +53,7 @@ class ClipOptions:
     square_pixels: bool = True
     cuts: Literal["auto"] | Sequence[Seconds] = "auto"
     cut_threshold: float = CUT_THRESHOLD
+    untouched: str | Sequence[Rectangle] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class ClipPlan:
     ``size`` is that of a frame before the first stage, ``written`` that of the frames in the file, which may lack a row
     or a column. ``rates`` and ``counts`` are the frames a second and the frames that are expected, 0 where nobody
     knows, before the first stage and after each of them. The result lasts ``stretch`` times as long as the source.
+    Inside of ``untouched`` no stage invents anything.
     """
 
     info: ClipInfo
@@ -80,6 +83,7 @@ class ClipPlan:
     counts: tuple[int, ...]
     stretch: Fraction
     encoder: Plan
+    untouched: tuple[Region, ...]
     notes: tuple[str, ...]
 
     def reader(self, settings: Settings, shots: Shots | None = None) -> ClipReader:
@@ -123,6 +127,7 @@ def plan_clip(
     start, end = (_on_its_clock(name, getattr(options, name), info) for name in ("start", "end"))
     cuts = None if options.cuts == "auto" else cut_times(options.cuts, info.start)
     shots_by(cuts, info.video.frame_rate, options.cut_threshold)  # refuses a threshold that is none
+    untouched = parse_regions(options.untouched, info.video.display_size)
     seconds = _seconds(info, start, end)
     stretch = stretch_of(stages)
     _check_length(info.name, seconds, stretch, settings)
@@ -165,6 +170,7 @@ def plan_clip(
         counts=counts_through(stages, rates, _expected(info, start, end, seconds, rate)),
         stretch=stretch,
         encoder=encoder,
+        untouched=untouched,
         notes=tuple(notes),
     )
 

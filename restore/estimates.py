@@ -28,6 +28,7 @@ from restore.media.clips.shots import CUT_THRESHOLD
 from restore.models import BUILT_IN
 from restore.pipeline import given, path_of
 from restore.progress import Progress
+from restore.regions import Rectangle
 from restore.settings import MEBI, MEGA, Settings, load_settings
 from restore.stages import Colorize, Faces, Stage, Upscale, parse_steps
 
@@ -126,6 +127,7 @@ def estimate(
     square_pixels: bool = True,
     cuts: Literal["auto"] | Sequence[Seconds] = "auto",
     cut_threshold: float = CUT_THRESHOLD,
+    untouched: str | Sequence[Rectangle] = (),
 ) -> Estimate:
     """Say what ``restore_video`` would make of the clip ``source`` with these arguments, and how long it would take.
 
@@ -139,7 +141,7 @@ def estimate(
     engine = _Listening.start(settings, given("progress", progress, Progress) or Progress(), download=False)
     stages = parse_steps(steps)
     encoding = given("encoding", encoding, Encoding) or Encoding()
-    options = ClipOptions(start, end, encoding, deinterlace, square_pixels, cuts, cut_threshold)
+    options = ClipOptions(start, end, encoding, deinterlace, square_pixels, cuts, cut_threshold, untouched)
     if target is None:
         target = Path(tempfile.gettempdir()) / f"estimate.{'mkv' if encoding.codec in ('prores', 'ffv1') else 'mp4'}"
     info = probe(source if isinstance(source, ImageSequence) else path, settings)

@@ -28,9 +28,11 @@ from restore.media.images import (
 )
 from restore.media.transparency import fill_transparent
 from restore.progress import Progress
+from restore.regions import Rectangle, parse_regions
 from restore.report import Report, StageReport
 from restore.settings import MEBI, Settings, load_settings
 from restore.stages import OpenStage, Stage, parse_steps, recipe
+from restore.stages.untouched import spared
 from restore.version import __version__
 
 T = TypeVar("T")
@@ -52,7 +54,7 @@ def open_chain(stages: Sequence[Stage], engine: Engine) -> list[OpenStage]:
     opened = []
     for index, stage in enumerate(stages):
         engine.progress.begin(stage.stage, index, len(stages))
-        opened.append(stage.open(engine))
+        opened.append(spared(stage.open(engine), engine))
     return opened
 
 
@@ -107,6 +109,7 @@ def restore_image(
     *,
     settings: Settings | None = None,
     crops: str | Path | None = None,
+    untouched: str | Sequence[Rectangle] = (),
     run_chain: ChainRunner = run_chain,
 ) -> Report:
     """Run a chain of stages over the image ``source`` and write the result to ``target``.
@@ -115,8 +118,9 @@ def restore_image(
     ``target`` is that of its suffix. Everything that can be refused is refused before the picture is decoded, and the
     result appears under its name only when it is whole. Raises ``RestoreError`` kinds only, and what the listener of
     ``progress`` raises; ``progress`` can stop it. The faces that ``Faces`` restores are kept below the folder
-    ``crops``, if there is one, as ``cropped_faces/<name>_00.png`` and ``restored_faces/<name>_00.png``. ``run_chain``
-    may take the work on the pixels elsewhere.
+    ``crops``, if there is one, as ``cropped_faces/<name>_00.png`` and ``restored_faces/<name>_00.png``. Inside of
+    ``untouched``, rectangles as ``restore_video`` takes them, no stage invents anything. ``run_chain`` may take the
+    work on the pixels elsewhere.
     """
     began = time.monotonic()
     source, target = path_of("source", source), path_of("target", target)
@@ -126,6 +130,7 @@ def restore_image(
     stages = parse_steps(steps)
 
     info = probe_image(source, settings)
+    engine.untouched = parse_regions(untouched, (info.width, info.height))
     sizes = _plan_sizes(stages, info.width, info.height, settings)
     check_image_target(target, *sizes[-1], settings)
     _check_memory(sizes, engine)

@@ -63,7 +63,8 @@ class ClipReport:
     which a new shot begins, in seconds from the beginning of the source. ``frames`` were written; ``read`` counts those
     that were decoded, and what was special about them; ``reused`` those that were not computed, because they are
     exactly like the one before. The result lasts ``stretch`` times as long as the source. ``encoder`` are the settings
-    that FFmpeg's encoder got. ``seconds`` says how long decoding and encoding took, at the same time as the stages.
+    that FFmpeg's encoder got. ``untouched`` are the parts of the frames that the stages left alone, as shares of their
+    sides. ``seconds`` says how long decoding and encoding took, at the same time as the stages.
     ``notes`` are sentences for the user. ``segments`` says of work that was kept on the way in how many it was done,
     and how many of them this run made.
     """
@@ -83,6 +84,7 @@ class ClipReport:
     start: str | None = None
     end: str | None = None
     cuts: tuple[str, ...] = ()
+    untouched: tuple[Mapping[str, float], ...] = ()
     notes: tuple[str, ...] = ()
     segments: Mapping[str, int] = field(default_factory=dict)
 

@@ -11,6 +11,7 @@ import restore
 from restore.errors import SettingsError
 
 NAMES = ("start", "end", "codec", "crf", "preset", "deinterlace", "keep_aspect", "cuts", "cut_threshold")
+"""The options that pictures do not have."""
 
 
 def clip_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def clip_options(arguments: argparse.Namespace) -> dict[str, Any]:
     from restore.media.clips.encoders import Encoding
     from restore.media.clips.seconds import seconds_of
 
-    given = {name: value for name in NAMES if (value := getattr(arguments, name)) is not None}
+    given = {name: value for name in (*NAMES, "untouched") if (value := getattr(arguments, name)) is not None}
     options: dict[str, Any] = {}
     for name in ("start", "end"):
         if name in given:
@@ -36,6 +37,8 @@ def clip_options(arguments: argparse.Namespace) -> dict[str, Any]:
         options["cuts"] = _cuts(given["cuts"])
     if "cut_threshold" in given:
         options["cut_threshold"] = given["cut_threshold"]
+    if "untouched" in given:
+        options["untouched"] = given["untouched"]
     return options
 
 
@@ -70,6 +73,6 @@ def refuse_pattern(path: Path) -> None:
 
 def refuse_for_picture(options: Mapping[str, Any], target: str) -> None:
     """Raise ``SettingsError`` if there are ``options`` of clips for a result that is a picture."""
-    if options:
+    if options.keys() - {"untouched"}:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in NAMES)
         raise SettingsError(f"{target} will be a picture, and {names} are for clips: leave them out.")

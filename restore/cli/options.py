@@ -114,6 +114,14 @@ def add_clip(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--cut-threshold", type=float, metavar="N", help="how much a frame changes where shots do, of 255 (27)"
     )
+    group = parser.add_argument_group("what is left alone")
+    group.add_argument(
+        "--untouched",
+        action="append",
+        metavar="X,Y,W,H",
+        help="a part of the picture in which nothing is invented, such as burnt-in subtitles: left and upper edge, "
+        "width and height, each a share of the frame (0.85 or 85%%) or in pixels (864px); may be given several times",
+    )
     group = parser.add_argument_group("how clips are encoded")
     group.add_argument("--codec", choices=CODECS, help="how the pictures are encoded (h264)")
     group.add_argument("--crf", type=float, metavar="N", help="constant quality, smaller is better (17 for h264)")

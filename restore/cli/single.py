@@ -76,7 +76,8 @@ class Restorer:
                 kept: dict[str, Any] = {"work": self._usable_work, "keep_master": self.keep_master}
                 report = restore.restore_video(source, target, **what, **kept, **self.clips)
             elif isinstance(source, Path):
-                report = restore.restore_image(source, target, **what)
+                left_alone = self.clips.get("untouched", ())
+                report = restore.restore_image(source, target, **what, untouched=left_alone)
             else:
                 raise SettingsError(
                     f"Numbered pictures become a clip, and {target.name} is none: name it such as out.mp4."

@@ -15,6 +15,7 @@ from restore.settings import Settings
 
 if TYPE_CHECKING:
     from restore.faces.keep import CropFolder
+    from restore.regions import Region
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,10 @@ class Engine:
 
     ``download`` says whether models that are missing may be downloaded. ``pass_bytes`` is what one pass of a network
     may take at most, where other work beside it needs memory too. ``crops`` takes the faces that are cut out, if
-    anybody wants them. ``rate`` is how many frames a second come in, on the average, ``None`` for a picture. Where the
-    frames that come in are only a part of the clip, ``begin`` is when the first of all is shown, and what lies outside
-    of ``span``, on the clock of the frames that come out, is there for its neighbours alone and not counted.
+    anybody wants them. Stages that are opened leave the regions ``untouched`` alone. ``rate`` is how many frames a
+    second come in, on the average, ``None`` for a picture. Where the frames that come in are only a part of the clip,
+    ``begin`` is when the first of all is shown, and what lies outside of ``span``, on the clock of the frames that come
+    out, is there for its neighbours alone and not counted.
     """
 
     settings: Settings
@@ -54,6 +56,7 @@ class Engine:
     download: bool = True
     pass_bytes: int | None = None
     crops: CropFolder | None = None
+    untouched: tuple[Region, ...] = ()
     rate: Fraction | None = None
     begin: Fraction | None = None
     span: Span = field(default_factory=Span)

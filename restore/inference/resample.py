@@ -31,6 +31,18 @@ def lanczos(picture: Tensor, height: int, width: int) -> Tensor:
     return torch.stack([_resize_channel(c, width, height, box) for c in picture]).clamp_(0, 1)
 
 
+def lanczos_part(picture: Tensor, size: tuple[int, int], rows: slice, columns: slice) -> Tensor:
+    """``rows`` and ``columns`` of what ``lanczos`` makes of ``picture`` ``(C, H, W)`` at ``size`` (height, width)."""
+    _, source_height, source_width = picture.shape
+    if (source_height, source_width) == size:
+        return picture[:, rows, columns]
+    down, across = source_height / size[0], source_width / size[1]
+    box = (columns.start * across, rows.start * down, columns.stop * across, rows.stop * down)
+    box = (*box[:2], min(box[2], source_width), min(box[3], source_height))
+    width, height = columns.stop - columns.start, rows.stop - rows.start
+    return torch.stack([_resize_channel(c, width, height, box) for c in picture.cpu()]).clamp_(0, 1)
+
+
 def lanczos_bands(bands: Iterator[Tensor], source: tuple[int, int], target: tuple[int, int]) -> Tensor:
     """Resize a picture that comes in bands from top to bottom, holding only the rows that the filter still needs.
 

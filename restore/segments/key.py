@@ -62,6 +62,7 @@ def frames_key(plan: ClipPlan, opened: Sequence[OpenStage], engine: Engine, seco
         "cut_threshold": plan.cut_threshold,
         "size": plan.size,
         "written": plan.written,
+        "untouched": [region.to_dict() for region in plan.untouched],
         "alpha": plan.encoder.layout.alpha,
         "steps": [_frames_of(stage.to_dict()) for stage in plan.stages],
         "models": [[[use.name, use.sha256] for use in stage.models] for stage in opened],

@@ -40,6 +40,7 @@ def report_of(run: SegmentRun, file: ClipFile, seconds: float) -> Report:
         start=None if plan.start is None else str(plan.since_beginning(plan.start)),
         end=None if plan.end is None else str(plan.since_beginning(plan.end)),
         cuts=tuple(str(plan.since_beginning(cut)) for cut in run.cuts),
+        untouched=tuple(region.to_dict() for region in plan.untouched),
         notes=(*plan.notes, *run.whole["notes"], *file.notes),
         segments={"all": len(records), "made": run.again},
     )

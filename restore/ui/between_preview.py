@@ -19,6 +19,7 @@ from restore.pipeline import memory_in_words
 from restore.progress import Progress
 from restore.settings import Settings
 from restore.stages import Interpolate
+from restore.stages.untouched import Untouched
 from restore.ui.clip_preview import to_picture
 from restore.ui.preview import Pair, flat, write_picture, write_pictures
 
@@ -71,6 +72,9 @@ def write_between(
     progress.check()
     with memory_in_words("this frame"):
         shown = opened.shown_between(first, second, position, engine)
+    if plan.untouched:
+        nearer = second if position >= Fraction(1, 2) else first
+        shown = Untouched(opened, plan.untouched).spared(shown, nearer)
     progress.check()
     mixed = replace(first, pixels=first.pixels.lerp(second.pixels, float(position)))
     pair = write_pictures(to_picture(shown), lambda: to_picture(mixed), folder)

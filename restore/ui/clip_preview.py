@@ -107,6 +107,7 @@ def write_frame(plan: ClipPlan, folder: Path, progress: Progress, executor: Exec
     Raises ``RestoreError`` kinds.
     """
     engine = Engine.start(settings, progress)
+    engine.untouched = plan.untouched
     frame = prepared(next(plan.reader(settings).frames()), plan)
     with memory_in_words("this frame"):
         result, _ = executor.run_chain(plan.stages, frame, engine)
