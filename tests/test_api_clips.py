@@ -98,7 +98,7 @@ def test_progress_counts_frames_and_a_cancelled_run_stops(client: Client, server
     assert [part["stage"] for part in parts] == ["decode", "upscale", "encode"]
     assert {part["unit"] for part in parts} == {"frames"}
     run.cancel()
-    wait_for(lambda: client.predict(id=id, api_name="/job")["state"] == "stopped")
+    wait_for(lambda: client.predict(id=id, api_name="/job")["state"] == "paused")
     assert f"restore-{id}" not in {path.name for path in server.jobs()}
 
 

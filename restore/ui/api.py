@@ -32,6 +32,7 @@ from restore.progress import FRAMES, Progress
 from restore.settings import Settings
 from restore.stages import Colorize, Faces, Interpolate, Stage, Upscale
 from restore.stages.interpolate import Duplicates, Sound
+from restore.ui.clip_again import join_so_far, resume
 from restore.ui.clip_requests import begin_clip as begin_clip_job
 from restore.ui.clip_requests import clip_options
 from restore.ui.colour_source import look
@@ -75,6 +76,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         faces: str | None = None,
         face_fidelity: float = 0.5,
         face_strength: float = 1.0,
+        untouched: list[str] | None = None,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Restore and enlarge one picture. The answer is the file of the result and a report.
 
@@ -97,6 +99,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             faces: the name of a model that restores faces, or "auto"; null leaves faces to the other model
             face_fidelity: for "codeformer", from 0 (draw what it knows of faces) to 1 (keep to what it sees)
             face_strength: from 0 (faces as they were) to 1 (as the model makes them)
+            untouched: parts to leave as they are, such as subtitles: ["0,85%,100%,15%"], left, top, width, height
 
         Returns:
             The picture in full quality.
@@ -117,7 +120,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                 chain = _chain(own, face, steps)
                 source = uploaded(image)
                 name = result_name(source, probe_image(source, settings).format, format)
-                return store.begin(partial(_restore, source, name, chain, settings, executor), title=name)
+                return store.begin(partial(_restore, source, name, chain, settings, executor, untouched), title=name)
 
             async with aclosing(answers_of(begin)) as answers:
                 async for answer in answers:
@@ -146,6 +149,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         face_strength: float = 1.0,
         cuts: list[float | str] | None = None,
         cut_threshold: float = 27.0,
+        untouched: list[str] | None = None,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Restore and enlarge one clip, with all its sound, subtitles and times. The answer is the file and a report.
 
@@ -173,6 +177,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             face_strength: from 0 (faces as they were) to 1 (as the model makes them)
             cuts: the times at which shots begin, in seconds from the beginning or as "1:02.5"; null finds them
             cut_threshold: how much a frame has to differ from the one before to begin a shot, of 255; less finds more
+            untouched: parts to leave as they are, such as subtitles: ["0,85%,100%,15%"], left, top, width, height
 
         Returns:
             The clip.
@@ -191,7 +196,9 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
 
             def begin() -> Job:
                 chain = _chain(own, face, steps, VIDEO_SCALE)
-                part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
+                part = clip_options(
+                    codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold, untouched
+                )
                 return begin_clip(video, chain, part)
 
             async with aclosing(answers_of(begin)) as answers:
@@ -218,6 +225,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         square_pixels: bool = True,
         start: float | str | None = None,
         end: float | str | None = None,
+        untouched: list[str] | None = None,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Make frames between the frames of a clip: another frame rate, or slow motion. The answer is file and report.
 
@@ -242,6 +250,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             square_pixels: whether a clip with narrow or wide pixels becomes as it is shown
             start: where to begin, in seconds from the beginning, or as "1:02:03.5"; null for the beginning
             end: where to end, likewise; null for the end
+            untouched: parts to leave as they are, such as subtitles: ["0,85%,100%,15%"], left, top, width, height
 
         Returns:
             The clip.
@@ -259,7 +268,9 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                     scale=motion_scale,
                     sound=sound,
                 )
-                part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
+                part = clip_options(
+                    codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold, untouched
+                )
                 return begin_clip(video, (stage,), part)
 
             async with aclosing(answers_of(begin)) as answers:
@@ -313,7 +324,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                 source = uploaded(image)
                 name = result_name(source, probe_image(source, settings).format, format)
                 check_colourless(source, recolour)
-                return store.begin(partial(_restore, source, name, (stage,), settings, executor), title=name)
+                return store.begin(partial(_restore, source, name, (stage,), settings, executor, None), title=name)
 
             async with aclosing(answers_of(begin)) as answers:
                 async for answer in answers:
@@ -342,6 +353,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         reference_times: list[float | str | None] | None = None,
         steadiness: float = 0.5,
         mindim: int = 320,
+        untouched: list[str] | None = None,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Colour one black-and-white clip, with its sound, subtitles and times. The answer is the file and a report.
 
@@ -369,6 +381,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             reference_times: the same as a time in that shot, in seconds from the beginning or as "1:02.5"
             steadiness: from 0 (colours as the model gives them) to 1 (held still within a shot)
             mindim: the shorter side in pixels, from 64 to 1080, at which "deepremaster" sees the frames
+            untouched: parts to leave as they are, such as subtitles: ["0,85%,100%,15%"], left, top, width, height
 
         Returns:
             The clip.
@@ -386,9 +399,10 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
                     keep_luma,
                     mindim,
                 )
-                part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
-                if executor.takes_clips:
-                    check_colourless(uploaded(video, "clip"), recolour)
+                part = clip_options(
+                    codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold, untouched
+                )
+                check_colourless(uploaded(video, "clip"), recolour)
                 return begin_clip(video, (stage,), part)
 
             async with aclosing(answers_of(begin)) as answers:
@@ -399,12 +413,12 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
 
     def check_colourless(source: Path, recolour: bool) -> None:
         """Raise ``InputError`` for what is in colour, unless its colours may be replaced."""
-        if not recolour and look(source, settings, takes_clips=True).coloured:
+        if not recolour and look(source, settings).coloured:
             raise InputError(
                 f"{source.name} is in colour already: give recolour=true to replace its colours by invented ones."
             )
 
-    begin_clip = partial(begin_clip_job, store=store, executor=executor, settings=settings)
+    begin_clip = partial(begin_clip_job, store=store, settings=settings)
 
     def probe(file: FileData) -> dict[str, Any]:
         """Tell what a clip or a picture is, without decoding more than its beginning.
@@ -441,33 +455,41 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             id: what /restore_image or another endpoint that makes a file gave as "job"
 
         Returns:
-            {"job", "state", "ahead", "seconds", "progress", "error"}; ahead counts the jobs that come before this one
+            {"job", "state", "ahead", "seconds", "progress", "error"}; state is "waiting", "running", "finished",
+            "failed", "stopped" or "paused", and ahead counts the jobs that come before this one
         """
         try:
             return state_of(store.find(id))
         except Exception as error:
             raise to_api_error(error) from None
 
-    def job_result(id: str) -> Result:
-        """Give the result of a finished job again, while it is kept.
+    def job_result(id: str, partial: bool = False) -> Result:
+        """Give the result of a finished job again, while it is kept; or what is done so far of a clip.
 
         Parameters:
             id: what /restore_image or another endpoint that makes a file gave as "job"
+            partial: of a clip that waits, runs, was stopped or failed, give what is done, from the beginning on
 
         Returns:
             The picture or clip in full quality.
-            The report, as it was given with it.
+            The report, as it was given with it; of a part {"job", "partial": true, "segments", "until"}, in seconds.
         """
         try:
             found = store.find(id)
+            if partial and not (found.ended and found.snapshot().state is State.FINISHED):
+                return _so_far(found, settings)
             if not found.ended:
-                raise InputError("This job has not finished yet: ask /job how it stands.")
+                raise InputError(
+                    "This job has not finished yet: ask /job how it stands, or give partial=true for what is done."
+                )
             return _result(found)
         except Exception as error:
             raise to_api_error(error) from None
 
     def stop_job(id: str) -> dict[str, Any]:
         """Stop a job, whether it runs or waits; a job that has ended already stays as it is.
+
+        On a clip it is "paused": what is done is kept, /job_result gives it with partial=true, and /resume_job goes on.
 
         Parameters:
             id: what /restore_image or another endpoint that makes a file gave as "job"
@@ -483,11 +505,25 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         except Exception as error:
             raise to_api_error(error) from None
 
+    def resume_job(id: str) -> dict[str, Any]:
+        """Let a job on a clip go on that was stopped, that failed, or whose server ended; its id stays the same.
+
+        Parameters:
+            id: what /begin_video or another endpoint that makes a clip gave as "job"
+
+        Returns:
+            How the job stands, as /job tells it; one that waits or runs stays as it is.
+        """
+        try:
+            return state_of(resume(store, id, settings))
+        except Exception as error:
+            raise to_api_error(error) from None
+
     for work in (restore_image, upscale_video, interpolate_video, colorize_image, colorize_video):
         give_result_type(work, Result)
         api(work, concurrency_id="engine", concurrency_limit=concurrency_limit)
     api(probe, concurrency_limit=PROBES_AT_ONCE)
-    for light in (models, job, job_result, stop_job):
+    for light in (models, job, job_result, stop_job, resume_job):
         api(light, concurrency_limit=None)
     # The same under the names that go with /begin_video.
     api(job, api_name="job_status", concurrency_limit=None)
@@ -542,12 +578,19 @@ def _restore(
     chain: tuple[Stage, ...],
     settings: Settings,
     executor: Executor,
+    untouched: list[str] | None,
     progress: Progress,
     folder: Path,
 ) -> dict[str, Any]:
     """The work of a job; what it gives are values for JSON, with the file by its name in the job's folder."""
     report = restore.restore_image(
-        source, folder / name, chain, progress, settings=settings, run_chain=executor.run_chain
+        source,
+        folder / name,
+        chain,
+        progress,
+        settings=settings,
+        untouched=untouched or (),
+        run_chain=executor.run_chain,
     )
     return {"file": name, "report": report.to_dict()}
 
@@ -575,6 +618,13 @@ def _result(job: Job) -> Result:
     # Below the folder of the uploads, so Gradio serves the file where it is and makes no copy.
     file = FileData(path=str(path), orig_name=path.name, size=path.stat().st_size)
     return file, {**result["report"], "job": job.id}
+
+
+def _so_far(job: Job, settings: Settings) -> Result:
+    """A file with what is done so far of a clip, and how much that is; raises ``InputError`` and ``OutputError``."""
+    path, done = join_so_far(job, settings)
+    file = FileData(path=str(path), orig_name=path.name, size=path.stat().st_size)
+    return file, {"job": job.id, "partial": True, "segments": done.segments, "until": str(done.until)}
 
 
 def state_of(job: Job) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -13,8 +12,9 @@ from restore.clip_plan import ClipPlan
 from restore.errors import RestoreError
 from restore.jobs import Function, JobStore
 from restore.ui.attach import QUIET, attach
+from restore.ui.clip_again import lasting
 from restore.ui.clip_results import ClipPanel
-from restore.ui.clip_work import ClipWork, plan_work, restore_upload
+from restore.ui.clip_work import ClipWork, plan_work
 from restore.ui.image_tab import PREVIEWS_AT_ONCE
 from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import label
@@ -62,7 +62,7 @@ class ClipRun:
             """Refuse at once what can be refused, not after a wait for others."""
             work = read(*values)
             plan_work(work, store.root)
-            return partial(restore_upload, work), work.name
+            return lasting(work, "clip"), work.name
 
         gr.on(
             list(changes),

@@ -69,6 +69,19 @@ def restore_upload(work: ClipWork, progress: Progress, folder: Path) -> Generato
     )
 
 
+def restore_file(work: ClipWork, progress: Progress, folder: Path) -> Generator[Done, None, dict[str, Any]]:
+    """The same for a script, which gets nothing but the file and the report."""
+    report = yield from restore_in_segments(
+        work.source,
+        folder / work.name,
+        work.stages,
+        progress=progress,
+        work=work_root(work.settings),
+        **settings_of(work),
+    )
+    return {"file": work.name, "report": report.to_dict()}
+
+
 def partial_result(work: ClipWork, target: Path) -> Done:
     """Write what is done so far of ``work`` to ``target``, with the sound of that part; raises ``OutputError`` where
     that is nothing yet. Whoever is at work on it goes on.

@@ -20,8 +20,9 @@ from restore.media.clips.facts import ClipInfo
 from restore.media.clips.seconds import seconds_of
 from restore.settings import Settings
 from restore.stages import Colorize
-from restore.ui import clip_card, clip_work, image_tab
+from restore.ui import clip_card, image_tab
 from restore.ui.attach import QUIET, Update, attach
+from restore.ui.clip_again import lasting
 from restore.ui.clip_options import ClipComponents
 from restore.ui.clip_work import ClipWork, plan_work
 from restore.ui.colour_options import ColourOptions
@@ -56,10 +57,9 @@ def build_colour_tab(
     page: gr.Blocks, store: JobStore, executor: Executor, settings: Settings, concurrency_limit: int
 ) -> None:
     """Put the components and the events of the tab into ``page``, which is being built."""
-    takes_clips = executor.takes_clips
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
-            upload = ColourUpload(settings, PREFIX, takes_clips=takes_clips)
+            upload = ColourUpload(settings, PREFIX)
             options = ColourOptions(settings, PREFIX)
             foreseen = gr.HTML(visible=False, elem_id=f"{PREFIX}foreseen")
             run, stop = run_and_stop(label("run"), PREFIX)
@@ -74,11 +74,11 @@ def build_colour_tab(
                 )
                 with gr.Column(visible=False) as clip_settings:
                     clip = ClipComponents(PREFIX)
-            with gr.Column(visible=takes_clips) as shots:
+            with gr.Column() as shots:
                 cuts = CutPanel(PREFIX)
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
-            panel = ColourPanel(settings, PREFIX, "coloured", "coloured-pair", takes_clips=takes_clips)
-    with gr.Column(visible=takes_clips) as below:
+            panel = ColourPanel(settings, PREFIX, "coloured", "coloured-pair")
+    with gr.Column() as below:
         references = ReferencePanel(PREFIX, settings)
         frame = FramePanel(PREFIX)
     asked: list[Component] = [
@@ -110,7 +110,7 @@ def build_colour_tab(
         info = None if source is None or not isinstance(source.info, ClipInfo) else source.info
         moves = info is not None
         # Also while there is nothing, because the page may come to what was made of a clip before it was loaded.
-        may_move = takes_clips and (moves or source is None)
+        may_move = moves or source is None
         return {
             saved_as: gr.Dropdown(visible=not moves),
             clip_settings: gr.Column(visible=moves),
@@ -155,13 +155,13 @@ def build_colour_tab(
         work = read_with_references(id, values)
         if isinstance(work, ClipWork):
             plan_work(work, store.root)
-            return partial(clip_work.restore_upload, work), work.name
+            return lasting(work, "clip"), work.name
         return partial(image_tab.restore_upload, work.source, work.name, [work.stage], settings, executor), work.name
 
     of_upload = [saved_as, clip_settings, shots, below, *frame.of_clip, *cuts.of_clip]
     upload.connect(show, of_upload)
     options.connect(page)
-    clip.connect()
+    clip.connect(upload.file, settings)
     gr.on(
         [upload.file.change, *clip.encoding_chosen],
         foresee,

@@ -15,17 +15,16 @@ from gradio.data_classes import FileData
 from gradio.events import api
 
 from restore.estimates import estimate as estimate_clip
-from restore.executors import Executor
 from restore.jobs import Job, JobStore
 from restore.media.clips.encoders import Codec, Container, Encoding
 from restore.media.clips.reader import Deinterlace
 from restore.settings import Settings
 from restore.ui.api import PROBES_AT_ONCE, Result, answers_of, give_result_type, state_of
 from restore.ui.clip_requests import begin_clip as begin_clip_job
-from restore.ui.clip_requests import clip_options, given_clip
+from restore.ui.clip_requests import clip_options
 from restore.ui.errors import to_api_error
 from restore.ui.http_steps import steps_over_http
-from restore.ui.uploads import clip_result_name
+from restore.ui.uploads import clip_result_name, uploaded
 
 Steps = list[dict[str, Any] | str] | dict[str, Any] | str
 
@@ -33,7 +32,7 @@ ESTIMATES_AT_ONCE = 1
 """Each measures how fast the machine is, and two at once would each see half of it."""
 
 
-def register(store: JobStore, executor: Executor, settings: Settings, concurrency_limit: int) -> None:
+def register(store: JobStore, settings: Settings, concurrency_limit: int) -> None:
     """Add the public endpoints to the ``gr.Blocks`` that is being built; ``concurrency_limit`` as for ``api``."""
 
     async def restore_video(
@@ -49,6 +48,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         end: float | str | None = None,
         cuts: list[float | str] | None = None,
         cut_threshold: float = 27.0,
+        untouched: list[str] | None = None,
     ) -> AsyncIterator[tuple[FileData | None, dict[str, Any]]]:
         """Run a chain of stages over a clip in one pass, with all its sound, subtitles and times.
 
@@ -69,6 +69,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             end: where to end, likewise; null for the end
             cuts: the times at which shots begin, in seconds from the beginning or as "1:02.5"; null finds them
             cut_threshold: how much a frame has to differ from the one before to begin a shot, of 255; less finds more
+            untouched: parts to leave as they are, such as subtitles: ["0,85%,100%,15%"], left, top, width, height
 
         Returns:
             The clip.
@@ -77,7 +78,9 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         try:
 
             def begin() -> Job:
-                part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
+                part = clip_options(
+                    codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold, untouched
+                )
                 return begin_clip(video, steps_over_http(steps, options), part)
 
             async with aclosing(answers_of(begin)) as answers:
@@ -99,6 +102,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         end: float | str | None = None,
         cuts: list[float | str] | None = None,
         cut_threshold: float = 27.0,
+        untouched: list[str] | None = None,
     ) -> dict[str, Any]:
         """Begin what /restore_video does, and answer at once with the id of the job.
 
@@ -118,12 +122,15 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             end: where to end, likewise; null for the end
             cuts: the times at which shots begin, in seconds from the beginning or as "1:02.5"; null finds them
             cut_threshold: how much a frame has to differ from the one before to begin a shot, of 255; less finds more
+            untouched: parts to leave as they are, such as subtitles: ["0,85%,100%,15%"], left, top, width, height
 
         Returns:
             {"job", "state", "ahead", "seconds", "progress", "error"}, as /job_status gives them
         """
         try:
-            part = clip_options(codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold)
+            part = clip_options(
+                codec, crf, container, deinterlace, square_pixels, start, end, cuts, cut_threshold, untouched
+            )
             return state_of(begin_clip(video, steps_over_http(steps, options), part))
         except Exception as error:
             raise to_api_error(error) from None
@@ -166,7 +173,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
             def reckon() -> dict[str, Any]:
                 stages = steps_over_http(steps, options)
                 encoding = Encoding(codec, crf, container=container)
-                source = given_clip(video, executor)
+                source = uploaded(video, "clip")
                 found = estimate_clip(
                     source,
                     stages,
@@ -184,7 +191,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
         except Exception as error:
             raise to_api_error(error) from None
 
-    begin_clip = partial(begin_clip_job, store=store, executor=executor, settings=settings)
+    begin_clip = partial(begin_clip_job, store=store, settings=settings)
 
     give_result_type(restore_video, Result)
     api(restore_video, concurrency_id="engine", concurrency_limit=concurrency_limit)

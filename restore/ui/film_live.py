@@ -1,4 +1,4 @@
-"""The frame in work, shown now and then while a clip is restored."""
+"""The frame in work, shown now and then while a film is restored."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import Any
 import gradio as gr
 
 from restore.frame import Frame
-from restore.jobs import Job
+from restore.jobs import Job, Steps
+from restore.progress import Progress
 from restore.ui.clip_preview import to_picture
+from restore.ui.clip_work import ClipWork, restore_upload
 from restore.ui.preview import flat
 from restore.ui.texts import both
 from restore.ui.viewer import file_url
@@ -85,6 +87,15 @@ class FrameShelf:
     def clear(self) -> None:
         """Leave nothing of it beside the result."""
         self._file.unlink(missing_ok=True)
+
+
+def restore_film(work: ClipWork, progress: Progress, folder: Path) -> Steps:
+    """The work of a job, as ``restore_upload``, with the frame in work to look at meanwhile."""
+    shelf = FrameShelf(folder)
+    try:
+        return (yield from restore_upload(work, progress.seen_by(shelf), folder))
+    finally:
+        shelf.clear()
 
 
 def live_frame(elem_id: str) -> gr.HTML:

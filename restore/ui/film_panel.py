@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from restore.jobs import Job, JobStore, State, Steps
-from restore.progress import Progress
+from restore.jobs import Job, JobStore, State
 from restore.settings import Settings
 from restore.ui.attach import Update
 from restore.ui.clip_results import ClipPanel
-from restore.ui.clip_work import ClipWork, restore_upload
-from restore.ui.film_live import FrameShelf, address_of, live_frame
-from restore.ui.film_so_far import AtWork, SoFarPanel
-
-
-def restore_film(at_work: AtWork, work: ClipWork, progress: Progress, folder: Path) -> Steps:
-    """The work of a job, as ``restore_upload``, with the frame in work and what is done so far to look at meanwhile."""
-    shelf = FrameShelf(folder)
-    try:
-        with at_work.on(work, folder):
-            return (yield from restore_upload(work, progress.seen_by(shelf), folder))
-    finally:
-        shelf.clear()
+from restore.ui.film_live import address_of, live_frame
+from restore.ui.film_so_far import SoFarPanel
 
 
 class FilmPanel:
@@ -62,14 +48,13 @@ class FilmPanel:
         self,
         page: gr.Blocks,
         store: JobStore,
-        at_work: AtWork,
         identity: Component,
         settings: Settings,
         concurrency_limit: int,
     ) -> None:
         """Let what is done of the job that ``identity`` holds be shown, and in the end a side-by-side clip be made."""
         self._result.connect(page, store, identity, settings, concurrency_limit)
-        self._so_far.connect(store, at_work, identity, settings)
+        self._so_far.connect(store, identity, settings)
 
     def _nothing_in_work(self) -> Update:
         return {self._live: None, **self._so_far.gone()}

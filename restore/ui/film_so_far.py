@@ -2,67 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from restore.errors import InputError
 from restore.jobs import JobStore
 from restore.media.clips.describe import clock
 from restore.media.clips.probe import probe
 from restore.settings import Settings
 from restore.ui import markup
 from restore.ui.attach import QUIET, Update
+from restore.ui.clip_again import join_so_far
 from restore.ui.clip_preview import plays_in_browsers, unlimited
-from restore.ui.clip_work import ClipWork, partial_result
 from restore.ui.errors import to_gradio_error
 from restore.ui.players import players, players_value
 from restore.ui.texts import both, label
 
-STEM = "so_far_"
-
 JOINED_AT_ONCE = 2
-
-
-class AtWork:
-    """The films that this process is working on, by the folders of their jobs."""
-
-    def __init__(self) -> None:
-        self._works: dict[Path, ClipWork] = {}
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def on(self, work: ClipWork, folder: Path) -> Iterator[None]:
-        """Inside, ``work`` is being done in ``folder``; afterwards nothing is there that was shown meanwhile."""
-        with self._lock:
-            self._works[folder] = work
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._works[folder]
-            for file in folder.glob(f"{STEM}*"):
-                file.unlink(missing_ok=True)
-
-    def join(self, folder: Path) -> Path:
-        """A file with what is done so far; raises ``InputError`` where nothing is being done in ``folder``, and
-        ``OutputError`` where nothing is done yet.
-        """
-        with self._lock:
-            work = self._works.get(folder)
-        if work is None:
-            raise InputError("This film is not in work any more: reload the page.")
-        # A name of its own, because somebody may be playing what was done a while ago.
-        target = folder / f"{STEM}{secrets.token_hex(4)}{Path(work.name).suffix}"
-        partial_result(work, target)
-        return target
 
 
 class SoFarPanel:
@@ -94,12 +52,12 @@ class SoFarPanel:
         """A film is in work."""
         return {self._group: gr.Column(visible=True)}
 
-    def connect(self, store: JobStore, at_work: AtWork, identity: Component, settings: Settings) -> None:
+    def connect(self, store: JobStore, identity: Component, settings: Settings) -> None:
         """Let what is done of the job that ``identity`` holds be shown."""
 
         def show(id: Any) -> Update:
             try:
-                path = at_work.join(store.find(id).folder)
+                path, _ = join_so_far(store.find(id), settings)
                 info = probe(path, unlimited(settings))
             except Exception as error:
                 raise to_gradio_error(error) from None

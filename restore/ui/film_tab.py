@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -22,6 +21,7 @@ from restore.settings import Settings
 from restore.stages import Colorize
 from restore.ui import markup
 from restore.ui.attach import QUIET, Update, attach
+from restore.ui.clip_again import lasting
 from restore.ui.clip_options import ClipComponents
 from restore.ui.clip_upload import ClipUpload
 from restore.ui.clip_work import ClipWork, plan_work
@@ -30,8 +30,7 @@ from restore.ui.errors import to_gradio_error
 from restore.ui.film_chain import chain_editor, chosen_steps, colours, editor_value, loaded_steps
 from restore.ui.film_link import chain_link, link_to
 from restore.ui.film_moment import MomentPanel
-from restore.ui.film_panel import FilmPanel, restore_film
-from restore.ui.film_so_far import AtWork
+from restore.ui.film_panel import FilmPanel
 from restore.ui.film_summary import FilmSummary
 from restore.ui.frame_panel import FramePanel
 from restore.ui.reference_panel import ReferencePanel
@@ -78,7 +77,6 @@ def build_film_tab(
         references = ReferencePanel(PREFIX, settings)
     frame = FramePanel(PREFIX)
     moment = MomentPanel(PREFIX)
-    at_work = AtWork()
     asked: list[Component] = [upload.file, chain, *clip.inputs, *cuts.inputs]
 
     def read(file: Mapping[str, Any] | None, steps: object, *values: Any) -> ClipWork:
@@ -122,7 +120,7 @@ def build_film_tab(
         """Refuse at once what can be refused, not after a wait for others."""
         work = read_all(*values)
         plan_work(work, store.root)
-        return partial(restore_film, at_work, work), work.name
+        return lasting(work, "film"), work.name
 
     def follow(value: object) -> Update:
         """What depends on the chain alone."""
@@ -145,7 +143,7 @@ def build_film_tab(
         return {chain: value, **follow(value)}
 
     upload.connect(show_clip, [*frame.of_clip, *moment.of_clip, *cuts.of_clip], lambda name: {}, [])
-    clip.connect()
+    clip.connect(upload.file, settings)
     summary.connect(store, read, asked, [upload.file.change, chain.input, chain.change, *clip.chosen])
     shots_found = references.connect(page, store, executor, plan_colour, upload.file, asked, concurrency_limit)
     asked_with_shots = [shots_found, *asked]
@@ -175,7 +173,7 @@ def build_film_tab(
         **QUIET,
     )
     page.load(from_link, None, [chain, link, shots], queue=False, **QUIET)
-    panel.connect(page, store, at_work, identity, settings, concurrency_limit)
+    panel.connect(page, store, identity, settings, concurrency_limit)
     cuts.connect(page, store, plan_all, asked, concurrency_limit)
     frame.connect(page, store, executor, plan_frame, asked_with_shots, concurrency_limit)
     moment.connect(page, store, read_all, asked_with_shots, concurrency_limit)
