@@ -84,10 +84,9 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
                     interpolation_tab.build_interpolation_tab(page, store, settings, watchers)
             with gr.Tab(label("tab.colour"), id="colour"):
                 colour_tab.build_colour_tab(page, store, executor, settings, watchers)
-            if executor.takes_clips:
-                with gr.Tab(label("tab.film"), id="film"):
-                    film_tab.build_film_tab(page, store, executor, settings, watchers)
-        own_jobs.build_own_jobs(store)
+            with gr.Tab(label("tab.film"), id="film"):
+                film_tab.build_film_tab(page, store, executor, settings, watchers)
+        own_jobs.build_own_jobs(store, settings)
         page.load(_named_tab, None, tabs, queue=False, **QUIET)
         _build_inventory(settings)
         gr.HTML(markup.note(both("notice", hours=f"{settings.keep_seconds / HOUR:g}")), elem_id="notice")
