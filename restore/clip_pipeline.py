@@ -46,6 +46,7 @@ from restore.clip_plan import (
 from restore.errors import InputError, OutputError, SettingsError
 from restore.faces.keep import CropFolder
 from restore.frame import Frame
+from restore.gpu_segment import portion_of
 from restore.inference.engine import Engine
 from restore.known_shots import frames_with_known_shots, with_known_shots
 from restore.media.clips.clip_file import track_time_base
@@ -280,9 +281,17 @@ class _Begun:
     began: float
 
     def in_segments(self, root: Path, *, keep_master: bool) -> SegmentRun:
-        """The same work in a folder below ``root``; raises ``InputError`` where the clip cannot be read."""
+        """The same work in a folder below ``root``.
+
+        Raises ``InputError`` where the clip cannot be read, ``OutputError`` where the disk has no room for it, and
+        ``LimitError`` where the hardware is lent, and not for as long as even one frame takes.
+        """
         settings = self.engine.settings
-        seconds = Fraction(str(settings.segment_seconds))
+        lender = settings.lender if any(stage.models for stage in self.opened) else None
+        most, seconds = None, Fraction(str(settings.segment_seconds))
+        if lender is not None:
+            portion = portion_of(self.plan, settings)
+            most, seconds = portion.frames, portion.seconds
         needed = encoded_bytes(self.plan.encoder, self._lasts)
         if not fits(root, needed, settings):
             raise OutputError(
@@ -292,9 +301,9 @@ class _Begun:
             )
         if keep_master and not self._has_room_for_master(root):
             keep_master = False
-        frames = frames_key(self.plan, self.opened, self.engine, seconds)
+        frames = frames_key(self.plan, self.opened, self.engine, seconds, most)
         folder = WorkFolder(root, frames, encoding_key(self.plan.encoder), keep_master)
-        return SegmentRun(self.plan, self.opened, self.engine, self.parts, folder, seconds)
+        return SegmentRun(self.plan, self.opened, self.engine, self.parts, folder, seconds, most, lender)
 
     @property
     def _lasts(self) -> Fraction:

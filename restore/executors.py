@@ -1,21 +1,37 @@
-"""Where a job's steps and its chain run: in this process, or on a GPU that ZeroGPU lends for some seconds."""
+"""Where a job's steps and its chain run: in this process, or on a GPU that ZeroGPU lends for some seconds.
+
+What is lent is lent for one picture at a time, or for one segment of a clip. Decoding, encoding and all that is kept
+stay in this process.
+"""
 
 from __future__ import annotations
 
 import contextvars
+import logging
 import os
 import queue
 import re
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 from restore import gpu_call, pipeline
+from restore.cost import LARGEST_GPU_SECONDS
 from restore.errors import BusyError, Cancelled, LimitError, RestoreError
 from restore.frame import Frame
+from restore.gpu_segment import SegmentCall, SegmentProgress, pack, unpack
 from restore.inference.engine import Engine
+from restore.progress import ClipProgress
 from restore.report import StageReport
+from restore.segments.flow import Chain, Lender, Made
+from restore.segments.walk import Segment
+from restore.settings import Settings
 from restore.stages import Stage
+
+logger = logging.getLogger(__name__)
+
+A = TypeVar("A")
 
 
 class Steps(Protocol):
@@ -29,8 +45,8 @@ class Steps(Protocol):
 class Executor(Protocol):
     """Who runs the jobs, one after the other, in the order in which they came."""
 
-    takes_clips: bool
-    """Whether it has the hardware for as long as a clip takes."""
+    lender: Lender | None
+    """Who has the hardware for the segments of a clip, ``None`` where this process has it."""
 
     def submit(self, job: Steps) -> None:
         """Call ``job.step()`` until the job has ended, once those before it have; returns at once."""
@@ -81,7 +97,7 @@ class _Line:
 class LocalExecutor(_Line):
     """Works with the device of this process."""
 
-    takes_clips = True
+    lender: Lender | None = None
 
     def run_chain(self, stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
         return pipeline.run_chain(stages, frame, engine)
@@ -94,8 +110,6 @@ class ZeroGpuExecutor(_Line):
     its place; the function has to be registered with it before the page is launched.
     """
 
-    takes_clips = False  # a GPU is lent for some seconds, and a clip is not cut up into pieces of that length
-
     def __init__(self, gpu: Callable[..., Any] | None = None) -> None:
         super().__init__()
         if gpu is None:
@@ -103,6 +117,7 @@ class ZeroGpuExecutor(_Line):
 
             gpu = spaces.GPU
         self._run = gpu(gpu_call.run, duration=gpu_call.seconds)
+        self.lender: Lender | None = self
 
     def run_chain(self, stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
         """What ``restore.pipeline.run_chain`` does, up to the rounding that ``restore.gpu_call`` describes.
@@ -113,21 +128,56 @@ class ZeroGpuExecutor(_Line):
         opened = pipeline.open_chain(stages, engine)
         if not any(stage.models for stage in opened):
             return pipeline.run_opened(opened, frame, engine)
+        call = gpu_call.PictureCall(tuple(opened), gpu_call.pack(frame), _without_lender(engine.settings))
+        call.check()
+        shown = gpu_call.PictureProgress(engine.progress, [stage.stage for stage in stages])
+        answer = self._ask(call, shown.update)
+        for warning in answer.warnings:
+            engine.warn(warning)
+        return gpu_call.unpack(answer.pixels), list(answer.reports)
+
+    def run_segment(
+        self, chain: Chain, segment: Segment, frames: Sequence[Frame], engine: Engine, parts: ClipProgress
+    ) -> Made:
+        """As ``Lender``. Where a GPU is taken back before the work is done, one is asked for once more, for longer."""
+        packed, settings = pack(frames), _without_lender(engine.settings)
+        shown = SegmentProgress(parts)
+        for asked in (0, LARGEST_GPU_SECONDS):
+            call = SegmentCall(chain, segment, packed, tuple(parts.names), settings, asked)
+            try:
+                answer = self._ask(call, shown.update)
+                break
+            except TakenBack as error:
+                if call.estimate() >= LARGEST_GPU_SECONDS:
+                    raise LimitError(error.for_visitors, keeps_work=True) from error
+                logger.warning("A segment took longer on the GPU than %s seconds, as asked for", call.estimate())
+        shown.finish(answer.stages)
+        for warning in answer.warnings:
+            engine.warn(warning)
+        return Made(list(unpack(answer.frames)), answer.stages)
+
+    def _ask(self, call: gpu_call.Call[A], update: Callable[[], None]) -> A:
+        """What came of ``call`` on a GPU; raises what went wrong there, or why there is none."""
         import gradio as gr  # not above: the engine runs without it
 
-        call = gpu_call.Call(tuple(opened), gpu_call.pack(frame), engine.settings)
-        gpu_call.check_seconds(call)
         try:
-            answer = gpu_call.watch(self._run, call, engine.progress)
+            answer = gpu_call.watch(self._run, call, update)
         except (gr.Error, RuntimeError) as error:
             if (worded := _in_words(error)) is None:
                 raise
             raise worded from error
         if isinstance(answer, gpu_call.Failure):
             raise answer.error
-        for warning in answer.warnings:
-            engine.warn(warning)
-        return gpu_call.unpack(answer.pixels), list(answer.reports)
+        return answer
+
+
+class TakenBack(LimitError):
+    """The time that was asked for was over before the work was done."""
+
+
+def _without_lender(settings: Settings) -> Settings:
+    """``settings`` for the process to which a GPU is lent: there it is, and nobody else is asked."""
+    return replace(settings, lender=None)
 
 
 def choose_executor() -> Executor:
@@ -155,7 +205,7 @@ def _in_words(error: Exception) -> RestoreError | None:
             "smaller model such as the built-in one, or a smaller picture."
         )
     if message == "GPU task aborted":
-        return LimitError(
+        return TakenBack(
             "The graphics card was taken back before the work was finished, as it took longer than was asked for: "
             "choose a smaller scale or target, a smaller model, or a smaller picture."
         )

@@ -1,10 +1,11 @@
-"""A chain as it crosses into a process that has a GPU for some seconds, and what comes back from there.
+"""What crosses into a process that has a GPU for some seconds, and what comes back from there.
 
-The picture crosses as integers of the depth of its source, in a quarter or half of the room that its values take as
-floats. The source survives that exactly. The result is rounded there to the depth to which its file is rounded anyway,
-and not between the stages of a chain. Two things may differ by one step from a chain that runs in this process: colours
-that were filled in where nothing can be seen, which are rounded on the way in, and grey pictures, of which each of the
-three channels is rounded before the mean is taken.
+The call for a chain over one picture is here, that for a segment of a clip in ``gpu_segment``. A picture crosses as
+integers of the depth of its source, in a quarter or half of the room that its values take as floats. The source
+survives that exactly. The result is rounded there to the depth to which its file is rounded anyway, and not between the
+stages of a chain. Two things may differ by one step from a chain that runs in this process: colours that were filled in
+where nothing can be seen, which are rounded on the way in, and grey pictures, of which each of the three channels is
+rounded before the mean is taken.
 
 Exceptions do not cross: an error comes back as a value. How far the work is, and whether it should stop, goes through
 memory that both processes see.
@@ -20,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -83,17 +84,8 @@ def _largest(integers: NDArray[Any]) -> float:
 
 
 @dataclass(frozen=True)
-class Call:
-    """What the GPU is asked for: an opened chain over one picture."""
-
-    opened: tuple[OpenStage, ...]
-    pixels: Pixels
-    settings: Settings
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of it."""
+class PictureAnswer:
+    """What came of a ``PictureCall``."""
 
     pixels: Pixels
     reports: tuple[StageReport, ...]
@@ -101,41 +93,72 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class PictureCall:
+    """What the GPU is asked for with a picture: an opened chain over it."""
+
+    opened: tuple[OpenStage, ...]
+    pixels: Pixels
+    settings: Settings
+
+    def estimate(self) -> int:
+        _, height, width = self.pixels.colour.shape
+        estimate = gpu_seconds(
+            [stage.settings for stage in self.opened],
+            width,
+            height,
+            alpha=self.pixels.alpha is not None,
+            bits=self.pixels.bits,
+            precision=self.settings.precision,
+        )
+        return int(estimate)
+
+    def check(self) -> None:
+        """Raise ``LimitError`` for what would take longer than a GPU can be had for."""
+        if (estimate := self.estimate()) > LARGEST_GPU_SECONDS:
+            raise LimitError(
+                f"This may take up to {estimate} seconds on the graphics card, and it is lent for "
+                f"{LARGEST_GPU_SECONDS} at most: choose a smaller scale or target, a smaller model such as the "
+                "built-in one, or a smaller picture."
+            )
+
+    def work(self, engine: Engine) -> PictureAnswer:
+        frame, reports = run_opened(self.opened, unpack(self.pixels), engine)
+        return PictureAnswer(pack(frame), tuple(reports), tuple(engine.warnings))
+
+
+Answer = TypeVar("Answer", covariant=True)
+
+
+class Call(Protocol[Answer]):
+    """What the GPU is asked for; it can be pickled, and so can the answer."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    def estimate(self) -> int:
+        """The seconds that it may take, even if that is longer than a GPU can be had for."""
+        ...
+
+    def work(self, engine: Engine) -> Answer:
+        """What is to be done where the GPU is; raises whatever it raises."""
+        ...
+
+
+@dataclass(frozen=True)
 class Failure:
-    """Why nothing came of it. An error that was not foreseen is a ``RuntimeError`` with its class and its text."""
+    """Why nothing came of a call. An error that was not foreseen is a ``RuntimeError`` with its class and its text."""
 
     error: RestoreError | RuntimeError
 
 
-def seconds(call: Call) -> int:
+def seconds(call: Call[Any]) -> int:
     """Seconds of GPU time to ask for; at most ``LARGEST_GPU_SECONDS``."""
-    return min(_estimate(call), LARGEST_GPU_SECONDS)
-
-
-def check_seconds(call: Call) -> None:
-    """Raise ``LimitError`` for what would take longer than a GPU can be had for."""
-    if (estimate := _estimate(call)) > LARGEST_GPU_SECONDS:
-        raise LimitError(
-            f"This may take up to {estimate} seconds on the graphics card, and it is lent for {LARGEST_GPU_SECONDS} at "
-            "most: choose a smaller scale or target, a smaller model such as the built-in one, or a smaller picture."
-        )
-
-
-def _estimate(call: Call) -> int:
-    _, height, width = call.pixels.colour.shape
-    estimate = gpu_seconds(
-        [stage.settings for stage in call.opened],
-        width,
-        height,
-        alpha=call.pixels.alpha is not None,
-        bits=call.pixels.bits,
-        precision=call.settings.precision,
-    )
-    return int(estimate)
+    return min(call.estimate(), LARGEST_GPU_SECONDS)
 
 
 class _Wire:
-    """The memory that both processes see: one byte asks to stop, the others say how far the work is.
+    """The memory that both processes see: one byte asks to stop, the others say how far the work is: the last position,
+    and how much is done of each part.
 
     Forked processes share it with the one that imported this module. There is one call at a time. A position that is
     read while it is written may be half of the next one; it is only shown, and read again soon.
@@ -143,8 +166,11 @@ class _Wire:
 
     _POSITION = struct.Struct("=?qdd16s")
 
+    _DONE = struct.Struct("=d")
+    _PARTS = 64  # those after them are not shown
+
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 1 + self._POSITION.size)
+        self._memory = mmap.mmap(-1, 1 + self._POSITION.size + self._PARTS * self._DONE.size)
 
     def clear(self) -> None:
         self._memory[:] = bytes(len(self._memory))
@@ -159,29 +185,40 @@ class _Wire:
     def write(self, position: Position) -> None:
         unit = position.unit.encode()
         self._POSITION.pack_into(self._memory, 1, True, position.index, position.done, position.total, unit)
+        if position.index < self._PARTS:
+            self._DONE.pack_into(self._memory, self._place(position.index), position.done)
 
     def read(self) -> tuple[int, float, float, str] | None:
         """Index of the stage, done, total and unit; ``None`` before the first position."""
         begun, index, done, total, unit = self._POSITION.unpack_from(self._memory, 1)
         return (index, done, total, unit.rstrip(b"\0").decode()) if begun else None
 
+    def done(self, index: int) -> float:
+        """How much is done of the part ``index``."""
+        if index >= self._PARTS:
+            return 0.0
+        done: float
+        (done,) = self._DONE.unpack_from(self._memory, self._place(index))
+        return done
 
-_wire = _Wire()
+    def _place(self, index: int) -> int:
+        return 1 + self._POSITION.size + index * self._DONE.size
 
 
-def run(call: Call) -> Answer | Failure:
-    """Run the chain on the device of this process, to which the GPU was given; raises nothing."""
+wire = _Wire()
+
+
+def run(call: Call[Answer]) -> Answer | Failure:
+    """Do what ``call`` asks for on the device of this process, to which the GPU was given; raises nothing."""
 
     def listen(position: Position) -> None:
-        _wire.write(position)
-        if _wire.asked_to_stop:
+        wire.write(position)
+        if wire.asked_to_stop:
             progress.cancel()
 
     progress = Progress(listen)
     try:
-        engine = Engine.start(call.settings, progress, download=False)
-        frame, reports = run_opened(call.opened, unpack(call.pixels), engine)
-        return Answer(pack(frame), tuple(reports), tuple(engine.warnings))
+        return call.work(Engine.start(call.settings, progress, download=False))
     except RestoreError as error:
         return Failure(error)
     except Exception as error:  # whatever it is, only its name would be told on the other side
@@ -189,29 +226,31 @@ def run(call: Call) -> Answer | Failure:
         return Failure(RuntimeError(f"{type(error).__name__} on the GPU: {error}"))
 
 
-def watch(function: Callable[[Call], Answer | Failure], call: Call, progress: Progress) -> Answer | Failure:
-    """``function(call)``, which runs ``run`` in another process, with its progress passed on to ``progress``.
+def watch(
+    function: Callable[[Call[Answer]], Answer | Failure], call: Call[Answer], update: Callable[[], None]
+) -> Answer | Failure:
+    """``function(call)``, which runs ``run`` in another process; meanwhile ``update`` is called again and again.
 
-    A request to stop is passed on the other way, and raises ``Cancelled`` as soon as the call has ended: at once where
-    the chain runs, but a GPU that is waited for is still waited for.
+    It passes on how far ``wire`` says that the work is. What it raises, such as ``Cancelled``, is raised as soon as the
+    call has ended, which is asked to stop: at once where the chain runs, but a GPU that is waited for is still waited
+    for.
     """
-    _wire.clear()
-    shown = _Shown(progress, [stage.settings.stage for stage in call.opened])
+    wire.clear()
     with ThreadPoolExecutor(1, "restore-gpu") as pool:
         future = pool.submit(copy_context().run, function, call)
         try:
             while not wait([future], POLL_SECONDS).done:
-                shown.update()
+                update()
         except BaseException:
-            _wire.ask_to_stop()
+            wire.ask_to_stop()
             raise
     answer = future.result()
-    shown.update()
+    update()
     return answer
 
 
-class _Shown:
-    """What the listener of this process was told last."""
+class PictureProgress:
+    """What the listener of this process was told last of a ``PictureCall``."""
 
     def __init__(self, progress: Progress, stages: Sequence[str]) -> None:
         self._progress = progress
@@ -222,7 +261,7 @@ class _Shown:
 
     def update(self) -> None:
         self._progress.check()
-        position = _wire.read()
+        position = wire.read()
         if position is None:
             return
         index, done, total, unit = position

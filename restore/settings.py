@@ -11,8 +11,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from restore.errors import SettingsError
+
+if TYPE_CHECKING:
+    from restore.segments.flow import Lender
 
 MEGA = 1_000_000
 MEBI = 2**20
@@ -50,6 +54,8 @@ class Settings:
     segment_seconds: float = 4
     # What a plan was made for that is taken up again, in bytes; no environment variable.
     planned_bytes: int | None = None
+    # Who has the hardware for clips where this process has none; no environment variable.
+    lender: Lender | None = field(default=None, repr=False, compare=False)
     # The names and passwords of those who may use the page; they belong in no log.
     login: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 

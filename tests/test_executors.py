@@ -272,7 +272,7 @@ def call_that_raises(error: Exception) -> None:
     """A chain where what asks for the GPU raises ``error``."""
 
     def gpu(task: Callable[..., Any], *, duration: Callable[..., int]) -> Callable[..., Any]:
-        def refuse(call: gpu_call.Call) -> Any:
+        def refuse(call: gpu_call.Call[Any]) -> Any:
             raise error
 
         return refuse

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import pickle
 import threading
@@ -18,33 +19,35 @@ import gradio as gr
 WORKER_ERROR = "ZeroGPU worker error"
 
 
-def forking_gpu(task: Callable[..., Any], *, duration: Callable[..., int]) -> Callable[..., Any]:
-    """What ``spaces.GPU`` does with a function: run it in a forked process, with all that crosses pickled.
+class ForkingGpu:
+    """What ``spaces.GPU`` makes of a function: it runs in a forked process, with all that crosses pickled.
 
-    ``asked`` of what is returned are the durations. As there, no exception but ``gr.Error`` comes back as it is, and a
-    process that ends without an answer is "aborted".
+    As there, no exception but ``gr.Error`` comes back as it is, a process that ends without an answer is "aborted", and
+    so is one that takes longer than was asked for. ``asked`` are the seconds of each call, of which there are ``quota``
+    altogether; a second lasts ``second`` seconds.
     """
-    fork = multiprocessing.get_context("fork")
-    asked: list[int] = []
 
-    def work(arguments: bytes, pipe: Any) -> None:
-        # In a thread of its own, as there: the forked one may have left the thread pools of torch in any state.
-        with ThreadPoolExecutor(1) as pool:
-            try:
-                answer = pool.submit(lambda: task(*pickle.loads(arguments))).result()
-            except gr.Error as error:
-                answer = error
-            except Exception as error:
-                answer = gr.Error(type(error).__name__, title=WORKER_ERROR)
-        pipe.send_bytes(pickle.dumps(answer))
+    def __init__(self, task: Callable[..., Any], duration: Callable[..., int]) -> None:
+        self._task, self._duration = task, duration
+        self.asked: list[int] = []
+        self.quota = math.inf
+        self.second = 1.0
 
-    def call(*arguments: Any) -> Any:
-        asked.append(duration(*arguments))
+    def __call__(self, *arguments: Any) -> Any:
+        seconds = self._duration(*arguments)
+        if seconds > self.quota:
+            message = f"You have exceeded your free ZeroGPU quota ({seconds}s requested vs. {self.quota}s left). "
+            raise gr.Error(f"{message}Try again in 1:00:00. ", title="ZeroGPU quota exceeded", print_exception=False)
+        self.asked.append(seconds)
+        self.quota -= seconds
+        fork = multiprocessing.get_context("fork")
         ours, theirs = fork.Pipe(duplex=False)
-        process = fork.Process(target=work, args=(pickle.dumps(arguments), theirs), daemon=True)
+        process = fork.Process(target=self._work, args=(pickle.dumps(arguments), theirs), daemon=True)
         process.start()
         theirs.close()
         try:
+            if not ours.poll(seconds * self.second):
+                process.kill()
             answer = pickle.loads(ours.recv_bytes())
         except EOFError:
             raise gr.Error("GPU task aborted", title=WORKER_ERROR) from None
@@ -55,8 +58,21 @@ def forking_gpu(task: Callable[..., Any], *, duration: Callable[..., int]) -> Ca
             raise answer
         return answer
 
-    call.asked = asked  # type: ignore[attr-defined]
-    return call
+    def _work(self, arguments: bytes, pipe: Any) -> None:
+        # In a thread of its own, as there: the forked one may have left the thread pools of torch in any state.
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                answer = pool.submit(lambda: self._task(*pickle.loads(arguments))).result()
+            except gr.Error as error:
+                answer = error
+            except Exception as error:
+                answer = gr.Error(type(error).__name__, title=WORKER_ERROR)
+        pipe.send_bytes(pickle.dumps(answer))
+
+
+def forking_gpu(task: Callable[..., Any], *, duration: Callable[..., int]) -> ForkingGpu:
+    """In place of ``spaces.GPU``."""
+    return ForkingGpu(task, duration)
 
 
 class DeviceService:

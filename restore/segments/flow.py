@@ -93,6 +93,7 @@ class Lender(Protocol):
     ) -> Made:
         """What ``Flow`` does, where the hardware is; ``frames`` are those of the segment and the ones around it.
 
-        Raises ``Paused`` where the hardware cannot be had now, and ``LimitError`` where it cannot be had for as long.
+        Raises ``BusyError`` where the hardware cannot be had now, and ``LimitError`` where it cannot be had for as
+        long.
         """
         ...

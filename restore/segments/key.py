@@ -45,7 +45,9 @@ def name_of(values: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]
 
 
-def frames_key(plan: ClipPlan, opened: Sequence[OpenStage], engine: Engine, seconds: Fraction) -> dict[str, Any]:
+def frames_key(
+    plan: ClipPlan, opened: Sequence[OpenStage], engine: Engine, seconds: Fraction, most: int | None
+) -> dict[str, Any]:
     """All that decides the frames of the result; raises ``InputError`` where a file cannot be read."""
     settings = engine.settings
     return {
@@ -71,6 +73,7 @@ def frames_key(plan: ClipPlan, opened: Sequence[OpenStage], engine: Engine, seco
         "precision": settings.precision,
         "tile": settings.tile,
         "seconds": str(seconds),
+        "most": most,
     }
 
 

@@ -27,7 +27,7 @@ from restore.chain import (
     prepared,
 )
 from restore.clip_plan import ClipPlan
-from restore.errors import Cancelled, OutputError, Paused
+from restore.errors import BusyError, Cancelled, OutputError, Paused
 from restore.frame import Frame
 from restore.inference import memory
 from restore.inference.engine import Engine
@@ -103,19 +103,19 @@ class SegmentRun:
     def steps(self) -> Generator[Done, None, ClipFile]:
         """Do the work, one segment at a time, and join them in the end.
 
-        Raises ``Paused`` where it is stopped and ``OutputError`` where the disk is full, both with the word that what
-        is done is kept, ``BusyError`` where somebody else is at it, and what the stages, the reader and the listener
-        raise.
+        Raises ``Paused`` where it is stopped, or nobody lends the hardware for it now, and ``OutputError`` where the
+        disk is full, both with the word that what is done is kept, ``BusyError`` where somebody else is at it, and what
+        the stages, the reader and the listener raise.
         """
         with self.folder.held():
             try:
                 self._obey()
                 yield from self._make()
                 return join(self.plan, self.folder.encoded, self.records, self.engine.settings, self._check_target)
-            except Paused:
-                raise
             except Cancelled as error:
                 raise Paused(f"The work was stopped before it was finished. {WHERE}") from error
+            except BusyError as error:
+                raise Paused(f"{error.for_visitors} {WHERE}") from error
             except OutputError as error:
                 raise OutputError(f"{error.for_visitors} {WHERE}", setting=error.setting, keeps_work=True) from error
 

@@ -25,10 +25,11 @@ class ColourPanel:
     ``prefix``.
     """
 
-    def __init__(self, settings: Settings, prefix: str, parameter: str, pair: str, *, takes_clips: bool) -> None:
+    def __init__(self, settings: Settings, prefix: str, parameter: str, pair: str) -> None:
         self.status_id = f"{prefix}status"
-        ready = both("state.ready_for_either") if takes_clips else both("state.ready")
-        self._status = gr.HTML(markup.status(ready), elem_id=self.status_id, elem_classes="restore-bars")
+        self._status = gr.HTML(
+            markup.status(both("state.ready_for_either")), elem_id=self.status_id, elem_classes="restore-bars"
+        )
         self._viewer = before_after(f"{prefix}viewer")
         self._reduced = gr.HTML(visible=False, elem_id=f"{prefix}reduced")
         self._players = players(f"{prefix}players")

@@ -12,14 +12,13 @@ import PIL.Image
 import torch
 
 from restore.colour.in_colour import in_colour
-from restore.errors import LimitError
 from restore.media.clips.facts import ClipInfo
 from restore.media.clips.reader import ClipReader
 from restore.media.images import ImageInfo
 from restore.settings import Settings
 from restore.ui.clip_preview import to_picture
 from restore.ui.preview import fit, load
-from restore.ui.upload_kind import NO_CLIPS, probe_upload
+from restore.ui.upload_kind import probe_upload
 
 LOOKED_AT = 512
 """Side to which a picture is reduced before it is judged."""
@@ -37,19 +36,12 @@ class ColourSource:
     coloured: bool
 
 
-def look(path: Path, settings: Settings, *, takes_clips: bool) -> ColourSource:
-    """Look at an upload; raises what ``probe_upload`` and decoding do, and ``LimitError`` for a clip if none is taken.
+@lru_cache(maxsize=256)
+def look(path: Path, settings: Settings) -> ColourSource:
+    """Look at an upload; raises what ``probe_upload`` and decoding do.
 
     What was found once is remembered: an upload lies in a folder that is named by what is in it.
     """
-    found = _look(path, settings)
-    if isinstance(found.info, ClipInfo) and not takes_clips:
-        raise LimitError(NO_CLIPS)
-    return found
-
-
-@lru_cache(maxsize=256)
-def _look(path: Path, settings: Settings) -> ColourSource:
     info = probe_upload(path, settings)
     pictures = _moments(path, info, settings) if isinstance(info, ClipInfo) else iter([load(path, settings)])
     return ColourSource(path, info, any(in_colour(_pixels(picture)) for picture in pictures))

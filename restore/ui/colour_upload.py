@@ -25,19 +25,15 @@ from restore.ui.uploads import given_upload, uploaded
 class ColourUpload:
     """The components, made where it is called for; the names of their elements begin with ``prefix``."""
 
-    def __init__(self, settings: Settings, prefix: str, *, takes_clips: bool) -> None:
-        self._settings, self._prefix, self._takes_clips = settings, prefix, takes_clips
-        self._nothing_yet = markup.limits(settings)
-        kinds = ["image", *image_tab.SUFFIXES]
-        if takes_clips:
-            self._nothing_yet += clip_card.limits(settings)
-            kinds += ["video", *CLIP_SUFFIXES]
+    def __init__(self, settings: Settings, prefix: str) -> None:
+        self._settings, self._prefix = settings, prefix
+        self._nothing_yet = markup.limits(settings) + clip_card.limits(settings)
         self.file = gr.File(
-            label=label("upload_either") if takes_clips else label("upload"),
-            file_types=list(dict.fromkeys(kinds)),
+            label=label("upload_either"),
+            file_types=list(dict.fromkeys(["image", *image_tab.SUFFIXES, "video", *CLIP_SUFFIXES])),
             height=140,
             elem_id=f"{prefix}upload",
-            elem_classes=["restore-upload", *(["restore-either-upload"] if takes_clips else [])],
+            elem_classes=["restore-upload", "restore-either-upload"],
         )
         self._shown = gr.HTML(
             visible=False, css_template=PREVIEW_STYLES, apply_default_css=False, elem_id=f"{prefix}shown"
@@ -46,12 +42,11 @@ class ColourUpload:
         with gr.Column(visible=False, elem_id=f"{prefix}question") as self._question:
             gr.HTML(markup.status(both("in_colour"), kind="warn"))
             self.anew = gr.Checkbox(False, label=label("colour_anew"), elem_id=f"{prefix}anew")
-        self._example = examples.colour_row(f"{prefix}examples", clips=takes_clips)
+        self._example = examples.colour_row(f"{prefix}examples")
 
     def read(self, file: object, anew: Any) -> ColourSource:
         """The upload that is to be coloured; raises ``gr.Error`` for one in colour, unless it is to be so ``anew``."""
-        words = both("no_picture_or_clip") if self._takes_clips else both("no_picture")
-        source = look(given_upload(file, words), self._settings, takes_clips=self._takes_clips)
+        source = look(given_upload(file, both("no_picture_or_clip")), self._settings)
         if source.coloured and anew is not True:
             raise gr.Error(both("in_colour_still"), duration=SECONDS, print_exception=False)
         return source
@@ -73,7 +68,7 @@ class ColourUpload:
             if file is None:
                 return nothing
             try:
-                source = look(uploaded(file), self._settings, takes_clips=self._takes_clips)
+                source = look(uploaded(file), self._settings)
                 shown = self._picture(source)
             except RestoreError as error:
                 # Below the file, where it stays until another one is chosen; Run says it again.

@@ -63,9 +63,9 @@ def clip_row(elem_id: str) -> gr.HTML:
     return _row(elem_id, {name: (file, both(f"clip_material.{name}")) for name, file in CLIPS.items()})
 
 
-def colour_row(elem_id: str, *, clips: bool) -> gr.HTML:
-    """The row of what can be coloured, likewise, by the names in ``COLOURLESS``; with ``clips`` or without."""
-    return _row(elem_id, {name: each for name, each in COLOURLESS.items() if clips or name != "film"})
+def colour_row(elem_id: str) -> gr.HTML:
+    """The row of what can be coloured, likewise, by the names in ``COLOURLESS``."""
+    return _row(elem_id, COLOURLESS)
 
 
 def as_upload(file: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import atexit
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from restore.executors import choose_executor, on_zero_gpu
+from restore.executors import choose_executor
 from restore.inventory import device_facts, model_facts
 from restore.jobs import JobStore
 from restore.settings import HOUR, Settings, load_settings
@@ -55,6 +56,7 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
     """The page, ready to be launched; raises ``SettingsError`` when an environment variable makes no sense."""
     settings = load_settings() if settings is None else settings
     executor = choose_executor()
+    settings = replace(settings, lender=executor.lender)
     store = JobStore(
         Path(get_upload_folder()),
         executor,
@@ -71,17 +73,16 @@ def build_page(settings: Settings | None = None) -> gr.Blocks:
     with page:
         # First, because of two events of one name Gradio gives it to the earlier one.
         api.register(store, executor, settings, watchers)
-        film_api.register(store, executor, settings, watchers)
+        film_api.register(store, settings, watchers)
         language.language_switch()
         gr.HTML(f"<h1>{TITLE}</h1><p>{both('introduction')}</p>", elem_id="introduction")
         with gr.Tabs() as tabs:
             with gr.Tab(label("tab.image"), id="image"):
                 build_image_tab(page, store, executor, settings, watchers)
-            if executor.takes_clips:
-                with gr.Tab(label("tab.video"), id="video"):
-                    video_tab.build_video_tab(page, store, executor, settings, watchers)
-                with gr.Tab(label("tab.interpolation"), id="interpolation"):
-                    interpolation_tab.build_interpolation_tab(page, store, settings, watchers)
+            with gr.Tab(label("tab.video"), id="video"):
+                video_tab.build_video_tab(page, store, executor, settings, watchers)
+            with gr.Tab(label("tab.interpolation"), id="interpolation"):
+                interpolation_tab.build_interpolation_tab(page, store, settings, watchers)
             with gr.Tab(label("tab.colour"), id="colour"):
                 colour_tab.build_colour_tab(page, store, executor, settings, watchers)
             with gr.Tab(label("tab.film"), id="film"):
@@ -119,9 +120,7 @@ def launch_page(page: gr.Blocks, settings: Settings | None = None) -> None:
     settings = load_settings() if settings is None else settings
     page.launch(
         auth=list(settings.login) or None,
-        max_file_size=settings.max_file_bytes
-        if on_zero_gpu()
-        else max(settings.max_file_bytes, settings.max_clip_bytes),
+        max_file_size=max(settings.max_file_bytes, settings.max_clip_bytes),
         show_error=False,
         enable_monitoring=False,
         theme=theme.THEME,

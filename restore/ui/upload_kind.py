@@ -15,12 +15,6 @@ ANIMATIONS = ("GIF", "PNG", "WEBP")
 
 PICTURES = OUTPUT_SUFFIXES.keys() | {".heic", ".heif", ".gif", ".jfif"}
 
-NO_CLIPS = (
-    "Clips are not restored here, because a graphics card is lent for some seconds only: run Restore on a machine of "
-    "your own, or on a Space with a graphics card of its own."
-)
-"""Where an executor takes none."""
-
 
 def probe_upload(path: Path, settings: Settings) -> ImageInfo | ClipInfo:
     """What the header of a picture says, or what was found of a clip; raises what ``probe_image`` and ``probe`` do.
