@@ -27,6 +27,7 @@ from restore.ui.interpolate_options import SEARCHES
 from restore.ui.pace_presets import PACES
 from restore.ui.presets import SIZES
 from restore.ui.texts import Text, both, label, text
+from restore.ui.untouched_fields import BY_HAND, CHOICES
 from tests.browser import browser as browser
 from tests.server import Server, running
 
@@ -58,6 +59,7 @@ FAMILIES: dict[str, Set[str]] = {
     "pace": set(PACES),
     "slow_sound": set(get_args(Sound)),
     "search": set(SEARCHES),
+    "untouched": {*CHOICES, BY_HAND},
     "codec": set(KINDS),
     "deinterlace": set(get_args(Deinterlace)),
     "cut": {"start", "end"},

@@ -10,8 +10,10 @@ from gradio.components import Component
 from restore.clip_plan import ClipOptions
 from restore.media.clips.encoders import KINDS, TITLES, Container, Encoding
 from restore.media.clips.reader import Deinterlace
+from restore.settings import Settings
 from restore.ui.attach import QUIET, Update
 from restore.ui.texts import label
+from restore.ui.untouched_fields import UntouchedFields
 
 SAME = "same"
 
@@ -65,11 +67,13 @@ class ClipComponents:
                 )
                 for name, placeholder in (("start", "0:00"), ("end", "1:02:03.5"))
             )
+        self._untouched = UntouchedFields(prefix)
 
     @property
     def inputs(self) -> list[Component]:
         """What ``read`` takes the values of, in its order."""
-        return [self._codec, self._crf, self._container, self._deinterlace, self._square, self._start, self._end]
+        own = [self._codec, self._crf, self._container, self._deinterlace, self._square, self._start, self._end]
+        return [*own, *self._untouched.inputs]
 
     @property
     def encoding_chosen(self) -> list[Any]:
@@ -83,16 +87,17 @@ class ClipComponents:
         return [*whole, self._crf.release, self._start.blur, self._end.blur]
 
     def read(
-        self, codec: Any, crf: Any, container: Any, deinterlace: Any, square: Any, start: Any, end: Any
+        self, codec: Any, crf: Any, container: Any, deinterlace: Any, square: Any, start: Any, end: Any, *untouched: Any
     ) -> ClipOptions:
         """What the raw values of ``inputs`` stand for; raises ``SettingsError`` for what a clip cannot have."""
         encoding = Encoding(codec, container=None if container == SAME else container)
         if KINDS[encoding.codec].crf is not None:
             encoding = Encoding(codec, crf, container=encoding.container)
-        return ClipOptions(start or None, end or None, encoding, deinterlace, square is True)
+        left_alone = self._untouched.read(*untouched)
+        return ClipOptions(start or None, end or None, encoding, deinterlace, square is True, untouched=left_alone)
 
-    def connect(self) -> None:
-        """Let the quality follow the codec."""
+    def connect(self, file: Component, settings: Settings) -> None:
+        """Let the quality follow the codec, and what is left alone be seen on a frame of the clip ``file``."""
 
         def show_quality(codec: str) -> Update:
             kind = KINDS[codec]  # type: ignore[index]  # one of the choices
@@ -101,3 +106,4 @@ class ClipComponents:
             return {self._crf: gr.Slider(value=kind.crf, maximum=kind.largest_crf, visible=True)}
 
         self._codec.input(show_quality, self._codec, self._crf, queue=False, **QUIET)
+        self._untouched.connect(file, settings)

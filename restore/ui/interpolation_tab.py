@@ -87,10 +87,11 @@ def build_interpolation_tab(page: gr.Blocks, store: JobStore, settings: Settings
 
     upload.connect(show_clip, [*between.of_clip, *cuts.of_clip], choose_example, options.of_example)
     options.connect(page)
-    clip.connect()
+    clip.connect(upload.file, settings)
     identity = run.connect(
         page,
         store,
+        settings,
         panel,
         read,
         asked,

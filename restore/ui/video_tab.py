@@ -99,10 +99,11 @@ def build_video_tab(
         [options.preset, *options.governed],
     )
     options.connect(page)
-    clip.connect()
+    clip.connect(upload.file, settings)
     identity = run.connect(
         page,
         store,
+        settings,
         panel,
         read,
         asked,
