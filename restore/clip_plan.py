@@ -27,6 +27,7 @@ from restore.media.clips.timing import NewClock
 from restore.media.images import check_output_pixels
 from restore.media.orientation import swaps_sides
 from restore.regions import Rectangle, Region, parse_regions
+from restore.segments.split import context_bytes, needs_of
 from restore.settings import MEBI, MINUTE, Settings
 from restore.stages import Stage
 
@@ -108,6 +109,14 @@ class ClipPlan:
         return NewClock.of(self.info.start, self.start, self.stretch).zero
 
     @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """The size of a frame before the first stage and after each of them."""
+        sizes = [self.size]
+        for stage in self.stages:
+            sizes.append(stage.output_size(*sizes[-1]))
+        return tuple(sizes)
+
+    @property
     def keeps_sound(self) -> bool:
         return all(stage.keeps_sound for stage in self.stages)
 
@@ -152,7 +161,8 @@ def plan_clip(
     if video.alpha and not encoder.layout.alpha:
         notes.append("What can be seen through was put on white.")
     check_target(target)
-    _check_memory([reader.size, *sizes], list(zip(stages, sizes, strict=False)), settings)
+    held = context_bytes(needs_of(stages, rates), sizes)
+    _check_memory([reader.size, *sizes], list(zip(stages, sizes, strict=False)), held, settings)
     _check_disk(target, encoder, None if seconds is None else seconds * stretch, settings)
     return ClipPlan(
         info=info,
@@ -282,12 +292,18 @@ def _even(size: tuple[int, int], source: tuple[int, int], encoding: Encoding) ->
 
 
 def _check_memory(
-    sizes: Sequence[tuple[int, int]], stages: Sequence[tuple[Stage, tuple[int, int]]], settings: Settings
+    sizes: Sequence[tuple[int, int]],
+    stages: Sequence[tuple[Stage, tuple[int, int]]],
+    context_bytes: int,
+    settings: Settings,
 ) -> None:
-    """Refuse what would not fit, of frames of ``sizes`` and of those that wait in ``stages``, each with its size."""
+    """Refuse what would not fit, of frames of ``sizes`` and of those that wait in ``stages``, each with its size.
+
+    Beside them are those around a segment, which are held while the chain goes through it.
+    """
     largest = max(width * height for width, height in sizes)
     waiting = sum(stage.frames_held * width * height for stage, (width, height) in stages)
-    needed = (largest * FRAMES_HELD + waiting) * 3 * torch.float32.itemsize
+    needed = (largest * FRAMES_HELD + waiting) * 3 * torch.float32.itemsize + context_bytes
     free = memory.available(settings, torch.device("cpu"))
     if needed > free:
         raise ResourceError(

@@ -27,9 +27,12 @@ from numpy.typing import NDArray
 
 import restore
 from restore import Encoding, Faces, Frame, Interpolate, Paused, Progress, Report, Upscale
-from restore.errors import BusyError, OutputError
+from restore.clip_plan import ClipOptions, plan_clip
+from restore.errors import BusyError, OutputError, ResourceError
 from restore.executors import LocalExecutor
+from restore.inference import memory
 from restore.jobs import Job, JobStore, State
+from restore.media.clips.probe import probe
 from restore.media.clips.reader import ClipReader
 from restore.progress import Position
 from restore.segments.folder import Shelf, tidy
@@ -506,3 +509,25 @@ def test_a_job_does_a_segment_at_a_time_and_another_one_goes_on_from_there(
     segments, again = made(reports[0])
     assert 0 < again < segments
     store.close(LIMIT)
+
+
+def test_the_frames_around_a_segment_and_those_of_a_window_count_as_memory(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = [Upscale(model="basicvsr-pp", scale=4), restore.Colorize(model="built-in-colour")]
+    around, earlier = (stage.context_frames.before for stage in chain)
+    assert around > 0
+    assert earlier > 0
+    small, large = 64 * 48, 256 * 192
+    window = 7  # the shortest that it is given, and the frame behind it
+    values = 6 * large + (window + 2 * around + earlier) * small + earlier * large
+    path = write_clip(tmp_path / "clip.mp4", pictures(2, 64, 48))
+
+    def plan() -> None:
+        plan_clip(probe(path, settings), path, tmp_path / "new.mp4", chain, ClipOptions(), settings)
+
+    monkeypatch.setattr(memory, "available", lambda settings, device: 12 * values)
+    plan()
+    monkeypatch.setattr(memory, "available", lambda settings, device: 12 * values - 1)
+    with pytest.raises(ResourceError, match="choose a smaller scale"):
+        plan()

@@ -42,7 +42,7 @@ from restore.segments.folder import Record, Shelf, WorkFolder
 from restore.segments.join import join, order_of
 from restore.segments.master import frames_of_master, master_plan
 from restore.segments.room import check_room
-from restore.segments.split import Bounds, Splitter, needs_of
+from restore.segments.split import Bounds, Splitter, context_bytes, needs_of
 from restore.segments.walk import Item, Segment, Walk
 from restore.settings import MEBI
 from restore.stages import OpenStage
@@ -138,7 +138,7 @@ class SegmentRun:
         """Make the plan, or take the one that was made when the work began."""
         plan, settings = self.folder.plan, self.engine.settings
         if "memory" not in plan:
-            free = PLANNED_SHARE * memory.available(settings, self.engine.device)
+            free = PLANNED_SHARE * (memory.available(settings, self.engine.device) - self._context_bytes())
             plan["memory"] = max(PLANNED_STEP, int(free // PLANNED_STEP) * PLANNED_STEP)
             self.folder.save()
         self.engine = replace(self.engine, settings=replace(settings, planned_bytes=plan["memory"]))
@@ -149,6 +149,12 @@ class SegmentRun:
                 if number >= len(self.folder.bounds) or self.folder.bounds[number] != record.bounds:
                     shelf.drop(number)
         self._source = self.folder.master if plan.get("master") else self.folder.encoded
+
+    def _context_bytes(self) -> int:
+        """What the frames around a segment take of the memory that is planned for."""
+        if self.engine.device.type != "cpu":
+            return 0
+        return context_bytes(needs_of(self.plan.stages, self.plan.rates), self.plan.sizes)
 
     def _make(self) -> Generator[Done]:
         """Make the segments that are missing."""

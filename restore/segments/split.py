@@ -13,6 +13,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+import torch
+
 from restore.stages import Stage
 
 LONGEST_SHARE = 2
@@ -103,3 +105,13 @@ def needs_of(stages: Sequence[Stage], rates: Sequence[Fraction]) -> tuple[Needs,
         )
         needs.insert(0, Needs(own.before + before, own.after + after, own.next_shot + over_cut))
     return tuple(needs)
+
+
+def context_bytes(needs: Sequence[Needs], sizes: Sequence[tuple[int, int]]) -> int:
+    """What the frames around a segment take, which are held while it is worked on: ``needs`` and ``sizes`` are those
+    before the first stage and after each of them.
+    """
+    # Before the chain those behind the segment are held as well; after a stage they go on as they come.
+    frames = [needs[0].before + needs[0].after, *(need.before for need in needs[1:])]
+    pixels = sum(count * width * height for count, (width, height) in zip(frames, sizes, strict=True))
+    return pixels * 3 * torch.float32.itemsize
