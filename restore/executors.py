@@ -33,12 +33,24 @@ logger = logging.getLogger(__name__)
 
 A = TypeVar("A")
 
+LEFT_SECONDS = 20.0
+"""How long somebody may be away, as while a page is loaded again, before work on a GPU that is lent to them stops."""
+
 
 class Steps(Protocol):
     """What an executor needs of a job."""
 
     def step(self) -> bool:
         """Do one segment; returns whether the job has ended, and raises nothing."""
+        ...
+
+    def stop(self) -> None:
+        """Ask the job to stop."""
+        ...
+
+    @property
+    def left_seconds(self) -> float:
+        """For how long nobody has watched the job any more."""
         ...
 
 
@@ -89,9 +101,13 @@ class _Line:
         if entry is None:
             return False
         context, job = entry
+        self._look_after(job)
         while not context.run(job.step):
-            pass
+            self._look_after(job)
         return True
+
+    def _look_after(self, job: Steps) -> None:
+        """What there is to do for ``job`` before each of its steps."""
 
 
 class LocalExecutor(_Line):
@@ -118,6 +134,11 @@ class ZeroGpuExecutor(_Line):
             gpu = spaces.GPU
         self._run = gpu(gpu_call.run, duration=gpu_call.seconds)
         self.lender: Lender | None = self
+
+    def _look_after(self, job: Steps) -> None:
+        """Stop the work of whoever has closed the page, before more of their time on GPUs goes into it."""
+        if job.left_seconds > LEFT_SECONDS:
+            job.stop()
 
     def run_chain(self, stages: Sequence[Stage], frame: Frame, engine: Engine) -> tuple[Frame, list[StageReport]]:
         """What ``restore.pipeline.run_chain`` does, up to the rounding that ``restore.gpu_call`` describes.

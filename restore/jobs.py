@@ -20,7 +20,8 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import takewhile
@@ -154,6 +155,8 @@ class Job:
         self._paces: dict[tuple[int, str, str], _Pace] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._watchers = 0
+        self._left: float | None = None
         self._state = State.WAITING
         self._result: Mapping[str, Any] = {}
         self._error: BaseException | None = None
@@ -191,6 +194,24 @@ class Job:
     def stopping(self) -> bool:
         """Whether somebody asked the job to stop and it has not come to its end yet."""
         return not self.ended and self._progress.cancelled
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Inside, somebody watches the job."""
+        with self._lock:
+            self._watchers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watchers -= 1
+                self._left = time.monotonic()
+
+    @property
+    def left_seconds(self) -> float:
+        """For how long nobody has watched the job any more; 0 where somebody does, or nobody ever did."""
+        with self._lock:
+            return 0.0 if self._watchers or self._left is None else time.monotonic() - self._left
 
     def wait(self, seconds: float) -> bool:
         """Wait until the job has ended, but no longer than ``seconds``; returns ``ended``."""

@@ -186,7 +186,7 @@ def test_every_part_of_the_work_has_a_bar_and_stop_stops(
     page.reload()
     expect(bars).to_have_count(3)
     page.locator("#clip-stop").click()
-    expect(page.locator("#clip-status")).to_contain_text("Stopped. What is done is kept", timeout=10_000)
+    expect(page.locator("#clip-status")).to_contain_text("Paused. What is done is kept", timeout=10_000)
     assert not [folder for folder in server.jobs() if (folder / "long_restored.mp4").exists()]
     give_clip(page, small)
     with_what_is_at_hand(page)

@@ -533,7 +533,7 @@ def register(store: JobStore, executor: Executor, settings: Settings, concurrenc
 async def answers_of(begin: Callable[[], Job]) -> AsyncGenerator[tuple[FileData | None, dict[str, Any]]]:
     """The id of the job that ``begin`` begins, in a thread, and its result when it has ended."""
     job = await asyncio.to_thread(begin)
-    with cancellable(job.stop):
+    with cancellable(job.stop), job.watched():
         yield None, {"job": job.id}
         ahead = job.snapshot().ahead
         try:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from restore.errors import Cancelled, Paused
+from restore.errors import Cancelled
 from restore.jobs import Function, Job, JobStore, State
 from restore.ui import markup
 from restore.ui.errors import to_gradio_error
@@ -56,6 +57,17 @@ class JobPanel(Protocol):
         """Say what went wrong, with no result."""
 
 
+@dataclass(frozen=True)
+class GoingOn:
+    """What lets work go on that is paused: the ``button`` for it, which ``resume`` answers with the job of that id, and
+    what else ``paused`` shows of such a job.
+    """
+
+    button: gr.Button
+    resume: Callable[[str], Job]
+    paused: Callable[[Job], Update]
+
+
 def attach(
     page: gr.Blocks,
     store: JobStore,
@@ -70,13 +82,15 @@ def attach(
     forgets: Sequence[str] = (),
     remembered: bool = False,
     live: Callable[[Job], Update] | None = None,
+    going_on: GoingOn | None = None,
 ) -> Component:
     """Let ``run`` begin a job of what ``begin`` makes of ``inputs``, ``panel`` show it, and ``stop`` stop it.
 
     The id of the job is the ``parameter`` of the page's address. ``begin`` is called at once and in a thread, before
     anything waits; ``concurrency_limit`` is how many jobs may be watched at the same time. ``forgets`` are parameters
     of jobs that belong to the one before. The browser keeps the ids of jobs that are ``remembered``, for the list of
-    its own. ``live`` says what else there is to be seen of a job while it runs. Returns what holds the id.
+    its own. ``live`` says what else there is to be seen of a job while it runs, and ``going_on`` lets one go on that is
+    paused. Returns what holds the id.
     """
     # In the browser, so that a page knows its own job only; whoever has the id has the job.
     identity = gr.Textbox(visible="hidden", elem_id=f"{parameter}-id")
@@ -99,13 +113,12 @@ def attach(
     async def watch_job(id: str) -> AsyncIterator[Update]:
         try:
             job = await asyncio.to_thread(store.find, id)
-            while not job.ended:
-                seen = {} if live is None else live(job)
-                yield {**panel.standing(_standing(job)), **seen, **buttons(can_stop=not job.stopping)}
-                await asyncio.sleep(POLL_SECONDS)
-            end = panel.filled(job)
-        except Paused:
-            end = panel.empty(markup.status(both("state.paused")))
+            with job.watched():
+                while not job.ended:
+                    seen = {} if live is None else live(job)
+                    yield {**panel.standing(_standing(job)), **seen, **buttons(can_stop=not job.stopping)}
+                    await asyncio.sleep(POLL_SECONDS)
+            end = panel.filled(job) if job.snapshot().state is not State.PAUSED else await paused(job)
         except Cancelled:
             end = panel.empty(markup.status(both("state.stopped")))
         except Exception as error:
@@ -113,6 +126,21 @@ def attach(
             yield {**panel.failed(failure), **buttons(can_run=True)}
             raise failure from None
         yield {**end, **buttons(can_run=True)}
+
+    async def paused(job: Job) -> Update:
+        why = job.snapshot().error or ""
+        if going_on is None:
+            return panel.empty(markup.paused(both("state.paused"), why))
+        end = panel.empty(markup.paused(both("state.resumable"), why))
+        return {**end, **await asyncio.to_thread(going_on.paused, job)}
+
+    async def resume_job(id: str) -> AsyncIterator[Update]:
+        assert going_on is not None
+        try:
+            job = await asyncio.to_thread(going_on.resume, id)
+        except Exception as error:
+            raise to_gradio_error(error) from None
+        yield {identity: job.id, **panel.empty(_standing(job)), **buttons(can_stop=True)}
 
     def stop_job(id: str) -> Update:
         store.find(id).stop()  # whoever watches it shows what comes of it
@@ -127,6 +155,11 @@ def attach(
         None, identity, None, js=_show_job(parameter, forgets, panel.status_id, remembered=remembered), **QUIET
     )
     begun.success(watch_job, identity, [identity, *outputs], **watching)
+    if going_on is not None:
+        resumed = going_on.button.click(
+            resume_job, identity, [identity, *outputs], preprocess=False, concurrency_limit=None, **QUIET
+        )
+        resumed.success(watch_job, identity, [identity, *outputs], **watching)
     stop.click(stop_job, identity, stop, queue=False, **QUIET)
     read = page.load(None, None, identity, js=_READ_ADDRESS.replace("PARAMETER", parameter), **QUIET)
     read.success(watch_job, identity, [identity, *outputs], **watching)

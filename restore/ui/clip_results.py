@@ -26,24 +26,11 @@ from restore.ui.players import BEFORE_AFTER, players, players_value
 from restore.ui.results import Delivery, finished
 from restore.ui.run_buttons import run_and_stop
 from restore.ui.side_by_side import write_side_by_side
+from restore.ui.so_far import SoFarPanel
 from restore.ui.texts import both, label, text
 from restore.ui.uploads import still_there
 
 PAIR_FILE = "side_by_side.mp4"
-
-
-def options_values(options: ClipOptions, stretch: Fraction) -> dict[str, Any]:
-    """What a job keeps of ``options``: what is needed to read the same part of the source again.
-
-    ``stretch`` is how many times as long as that the result lasts.
-    """
-    return {
-        "start": None if options.start is None else str(options.start),
-        "end": None if options.end is None else str(options.end),
-        "deinterlace": options.deinterlace,
-        "square_pixels": options.square_pixels,
-        "stretch": str(stretch),
-    }
 
 
 class ClipPanel:
@@ -62,12 +49,14 @@ class ClipPanel:
             markup.status(both("state.ready_for_clip")), elem_id=self.status_id, elem_classes="restore-bars"
         )
         self._players = players(f"{prefix}players", words)
+        self.so_far = SoFarPanel(prefix)
         self._delivery = Delivery(settings, parameter, prefix)
         self._pair = PairPanel(pair)
 
     @property
     def components(self) -> list[Block]:
-        return [self._status, self._players, *self._delivery.components, *self._pair.components, self._pair.group]
+        shown = [self._status, self._players, *self.so_far.components]
+        return [*shown, *self._delivery.components, *self._pair.components, self._pair.group]
 
     def standing(self, html: str) -> Update:
         return {self._status: html}
@@ -76,6 +65,7 @@ class ClipPanel:
         return {
             self._status: html,
             self._players: gr.HTML(value=None),
+            **self.so_far.gone(),
             **self._delivery.empty(),
             **self._pair.gone(),
         }
@@ -93,6 +83,7 @@ class ClipPanel:
         return {
             self._status: finished(job),
             self._players: gr.HTML(value=None if shown is None else played_value(shown, job.folder)),
+            **self.so_far.gone(),
             **self._delivery.filled(job, markup.report(report, length, materials, rows)),
             self._pair.group: gr.Column(visible=shown is not None),
         }
@@ -100,8 +91,9 @@ class ClipPanel:
     def connect(
         self, page: gr.Blocks, store: JobStore, identity: Component, settings: Settings, concurrency_limit: int
     ) -> None:
-        """Let the side-by-side clip of the job that ``identity`` holds be made."""
+        """Let the side-by-side clip of the job that ``identity`` holds be made, and what is done of it be shown."""
         self._pair.connect(page, store, identity, settings, concurrency_limit)
+        self.so_far.connect(store, identity, settings)
 
 
 def played_value(shown: Mapping[str, Any], folder: Path) -> dict[str, Any]:

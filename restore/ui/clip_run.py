@@ -11,6 +11,7 @@ from gradio.components import Component
 from restore.clip_plan import ClipPlan
 from restore.errors import RestoreError
 from restore.jobs import Function, JobStore
+from restore.settings import Settings
 from restore.ui.attach import QUIET, attach
 from restore.ui.clip_again import lasting
 from restore.ui.clip_results import ClipPanel
@@ -34,6 +35,7 @@ class ClipRun:
         self,
         page: gr.Blocks,
         store: JobStore,
+        settings: Settings,
         panel: ClipPanel,
         read: Read,
         inputs: Sequence[Component],
@@ -85,4 +87,5 @@ class ClipRun:
             concurrency_limit=concurrency_limit,
             forgets=forgets,
             remembered=True,
+            going_on=panel.so_far.going_on(store, settings),
         )

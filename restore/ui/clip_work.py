@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from restore.segments.run import Done
 from restore.settings import Settings
 from restore.stages import Stage
 from restore.ui.clip_preview import PREVIEW, PREVIEW_OF_SOURCE, plays_in_browsers, unlimited, write_player
-from restore.ui.clip_results import options_values
 from restore.ui.results import result_values
 from restore.ui.uploads import name_among_uploads
 
@@ -37,6 +37,20 @@ class ClipWork:
     stages: Sequence[Stage]
     settings: Settings
     options: ClipOptions
+
+
+def options_values(options: ClipOptions, stretch: Fraction) -> dict[str, Any]:
+    """What a job keeps of ``options``: what is needed to read the same part of the source again.
+
+    ``stretch`` is how many times as long as that the result lasts.
+    """
+    return {
+        "start": None if options.start is None else str(options.start),
+        "end": None if options.end is None else str(options.end),
+        "deinterlace": options.deinterlace,
+        "square_pixels": options.square_pixels,
+        "stretch": str(stretch),
+    }
 
 
 def plan_work(work: ClipWork, folder: Path) -> ClipPlan:

@@ -13,6 +13,7 @@ from restore.ui.attach import Update
 from restore.ui.clip_results import PairPanel, played_value
 from restore.ui.players import players
 from restore.ui.results import Delivery, comparison, finished, reduced
+from restore.ui.so_far import SoFarPanel
 from restore.ui.texts import both
 from restore.ui.viewer import before_after
 
@@ -33,12 +34,13 @@ class ColourPanel:
         self._viewer = before_after(f"{prefix}viewer")
         self._reduced = gr.HTML(visible=False, elem_id=f"{prefix}reduced")
         self._players = players(f"{prefix}players")
+        self.so_far = SoFarPanel(prefix)
         self._delivery = Delivery(settings, parameter, prefix)
         self._pair = PairPanel(pair)
 
     @property
     def components(self) -> list[Block]:
-        shown = [self._status, self._viewer, self._reduced, self._players]
+        shown = [self._status, self._viewer, self._reduced, self._players, *self.so_far.components]
         return [*shown, *self._delivery.components, *self._pair.components, self._pair.group]
 
     def standing(self, html: str) -> Update:
@@ -50,6 +52,7 @@ class ColourPanel:
             self._viewer: gr.HTML(value=None),
             self._reduced: gr.HTML(visible=False),
             self._players: gr.HTML(value=None),
+            **self.so_far.gone(),
             **self._delivery.empty(),
             **self._pair.gone(),
         }
@@ -67,6 +70,7 @@ class ColourPanel:
             self._viewer: gr.HTML(value=None if picture is None else comparison(picture, job.folder)),
             self._reduced: reduced(picture),
             self._players: gr.HTML(value=None if clip is None else played_value(clip, job.folder)),
+            **self.so_far.gone(),
             **self._delivery.filled(job, markup.report(report, length, more=rows)),
             self._pair.group: gr.Column(visible=clip is not None),
         }
@@ -74,5 +78,6 @@ class ColourPanel:
     def connect(
         self, page: gr.Blocks, store: JobStore, identity: Component, settings: Settings, concurrency_limit: int
     ) -> None:
-        """Let the side-by-side clip of the job that ``identity`` holds be made."""
+        """Let the side-by-side clip of the job that ``identity`` holds be made, and what is done of it be shown."""
         self._pair.connect(page, store, identity, settings, concurrency_limit)
+        self.so_far.connect(store, identity, settings)

@@ -184,6 +184,7 @@ def build_colour_tab(
         concurrency_limit=concurrency_limit,
         forgets=["coloured-pair"],
         remembered=True,
+        going_on=panel.so_far.going_on(store, settings),
     )
     panel.connect(page, store, identity, settings, concurrency_limit)
     cuts.connect(page, store, plan_all, asked, concurrency_limit)

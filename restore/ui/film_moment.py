@@ -21,6 +21,7 @@ from restore.media.clips.facts import ClipInfo
 from restore.media.clips.probe import probe
 from restore.media.clips.seconds import seconds_of
 from restore.progress import Progress
+from restore.segments.folder import work_root
 from restore.ui import markup
 from restore.ui.attach import Update, attach
 from restore.ui.clip_preview import ENCODING
@@ -59,6 +60,7 @@ def preview_moment(work: ClipWork, progress: Progress, folder: Path) -> dict[str
         target,
         work.stages,
         progress=progress,
+        work=work_root(work.settings),
         **settings_of(work),
     )
     played = played_beside(work.source, target, options, progress, work.settings)

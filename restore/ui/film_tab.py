@@ -160,6 +160,7 @@ def build_film_tab(
         concurrency_limit=concurrency_limit,
         remembered=True,
         live=panel.live,
+        going_on=panel.so_far.going_on(store, settings),
     )
     chain.upload(load, chain, chain, preprocess=False, concurrency_limit=None, **QUIET)
     gr.on(

@@ -72,6 +72,11 @@ def waiting(ahead: int) -> str:
     return status(both("state.waiting", ahead=ahead) if ahead else both("state.next"))
 
 
+def paused(html: str, why: str) -> str:
+    """The work is paused: how it can go on, and the engine's sentence on why."""
+    return status(html) + note(english(why))
+
+
 def problem(error: Exception) -> str:
     """What went wrong: its kind in both languages, then the engine's sentence.
 
