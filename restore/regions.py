@@ -81,7 +81,8 @@ def _region(given: object, size: tuple[int, int]) -> Region:
 def _share(value: object, side: int, given: object) -> Fraction:
     """One of the four values as a share of the ``side`` of the frame, in pixels."""
     number, unit = Fraction(-1), None
-    if isinstance(value, str) and (match := _NUMBER.fullmatch(value.strip())):
+    value = value.strip() if isinstance(value, str) else value
+    if isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
         number, unit = Fraction(match[1]), match[2]
     elif isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < float("inf"):
         number = Fraction(str(float(value)))  # what was meant by 0.1, and not what a float makes of it
