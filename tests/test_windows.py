@@ -20,6 +20,7 @@ from restore.errors import ResourceError, SettingsError
 from restore.inference.windows import (
     ALLOCATOR,
     LONGEST,
+    SMALLEST_TILE,
     SMALLEST_WINDOW,
     Tiled,
     WindowPlan,
@@ -131,17 +132,19 @@ def test_the_plan_fits_into_the_memory_that_there_is(
     try:
         chosen = plan(traits, height, width, available)
     except ResourceError:
-        assert needed_bytes(traits, 64, 64, SMALLEST_WINDOW + traits.needed_context) > available / 20
+        smallest = WindowPlan(Windows(SMALLEST_WINDOW, traits.needed_context), SMALLEST_TILE)
+        assert smallest.needed_bytes(traits, height, width) > available
         return
     seen = chosen.windows.seen
     if chosen.tile is None:
-        assert needed_bytes(traits, height, width, seen) <= available
+        assert needed_bytes(traits, height, width, seen) == chosen.needed_bytes(traits, height, width) <= available
         assert seen <= LONGEST + traits.context
     else:
         assert needed_bytes(traits, height, width, SMALLEST_WINDOW + traits.needed_context) > available
         side = chosen.tile + 2 * traits.reach
         results = seen * height * width * 3 * 4 * traits.scale**2
-        assert needed_bytes(traits, min(side, height), min(side, width), seen) + results <= available
+        least = needed_bytes(traits, min(side, height), min(side, width), seen) + results
+        assert least <= chosen.needed_bytes(traits, height, width) <= available
 
 
 def test_what_is_set_is_obeyed() -> None:
@@ -159,30 +162,30 @@ def test_what_is_set_is_obeyed() -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-@pytest.mark.parametrize("count", [1, 2, 3, 9])
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_short_windows_with_all_of_the_rest_as_context_give_the_whole_shot(name: str, count: int) -> None:
     network = filled(SMALL[name][0]())
-    frames = clip(count)
+    frames = clip(count, 19, 27)
     wanted = whole(network, frames)
-    assert wanted.shape == (count, 3, 4 * 33, 4 * 47)
+    assert wanted.shape == (count, 3, 4 * 19, 4 * 27)
     assert wanted.std() > 0.02
-    result = run(name, network, frames, Windows(4, count))
+    result = run(name, network, frames, Windows(3, count))
     assert (result - wanted).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize("name", [name for name in SMALL if name != "edvr"])
 def test_the_error_falls_with_the_context(name: str) -> None:
     network = filled(SMALL[name][0]())
-    frames = clip(12, 32, 32)
+    frames = clip(8, 24, 28)
     wanted = whole(network, frames)
-    errors = [float((run(name, network, frames, Windows(3, n)) - wanted).abs().mean()) for n in (0, 1, 3, 9)]
+    errors = [float((run(name, network, frames, Windows(3, n)) - wanted).abs().mean()) for n in (0, 1, 2, 5)]
     assert errors == sorted(errors, reverse=True)
     assert errors[0] > 1e-4
     assert errors[-1] <= 1e-5
 
 
 @settings(max_examples=5, deadline=None)
-@given(count=st.integers(1, 40), length=st.integers(1, 12))
+@given(count=st.integers(1, 16), length=st.integers(1, 6))
 def test_what_goes_forward_is_carried_exactly_however_short_the_windows(count: int, length: int) -> None:
     network = filled(basicvsr.build(4, 1))
     # Nothing of what goes backward is used, so that no context is needed.
@@ -196,14 +199,14 @@ def test_flow_and_features_are_found_once() -> None:
     calls: list[int] = []
     network = filled(basicvsr_pp.build(16, 1))
     network.spynet.register_forward_hook(lambda *_: calls.append(1))
-    run("basicvsr-pp", network, clip(12, 32, 32), Windows(3, 2))
-    assert len(calls) == 11
+    run("basicvsr-pp", network, clip(8, 24, 24), Windows(3, 2))
+    assert len(calls) == 7
 
     calls.clear()
     network = filled(edvr.build(8, 5, 8, 1, 1))
     network.conv_first.register_forward_hook(lambda *_: calls.append(1))
-    run("edvr", network, clip(12, 32, 32), Windows(3, 4))
-    assert len(calls) == 12
+    run("edvr", network, clip(8, 24, 24), Windows(3, 4))
+    assert len(calls) == 8
 
 
 class Live(TorchDispatchMode):
@@ -285,8 +288,8 @@ def test_the_tiles_of_a_frame_fit_together(height: int, width: int, tile: int, r
 def test_tiles_that_see_the_whole_frame_give_what_it_gives() -> None:
     build, traits = SMALL["basicvsr"]
     network = filled(build())
-    frames = clip(4, 64, 64)
-    plan_in_tiles = WindowPlan(Windows(1, 3), 32)
+    frames = clip(3, 64, 64)
+    plan_in_tiles = WindowPlan(Windows(2, 1), 32)
     assert 32 + traits.reach >= 64
     result = torch.stack(list(enlarge_shot(network, traits, frames, plan_in_tiles)))
     assert (result - whole(network, frames)).abs().max() <= 1e-5

@@ -63,6 +63,8 @@ class TemporalRunner:
         self._lower_fails = False
         self._tried: torch.dtype | None = None
         self._count = 0
+        self._before = allocator.resident_bytes()
+        self._bound = allocator.Bound(self._before)
         self._meter = _Meter(self.engine, self.traits.macs_per_frame, self.traits.macs_per_context_frame)
 
     @property
@@ -138,6 +140,7 @@ class TemporalRunner:
 
     def _note(self, dtype: torch.dtype, chosen: WindowPlan, height: int, width: int) -> None:
         self._meter.plan(chosen, self._pixels_seen(chosen, height, width))
+        self._bound.most = self._before + chosen.needed_bytes(self.traits, height, width, dtype.itemsize)
         self.plan |= {"precision": name_of(dtype), **_described(chosen)}
 
     def _pixels_seen(self, chosen: WindowPlan, height: int, width: int) -> int:
@@ -195,10 +198,18 @@ class TemporalRunner:
     ) -> Generator[Tensor, None, Any]:
         """``WindowedNetwork.window`` of the network in ``dtype``, which is held from result to result and not between.
 
+        Meanwhile the process is kept from holding more than the plan has reckoned with.
+
         ``on_macs`` is told before each layer how many operations it takes, and may raise. Raises ``_NotFinite``, or
         ``WeightsError`` where float32 gives no finite numbers either.
         """
         network: nn.Module | None = None
+
+        def before_layer(macs: float) -> None:
+            if self.engine.device.type == "cpu":
+                self._bound.keep()
+            on_macs(macs)
+
         while True:
             with self._lease(dtype) as resident:
                 # Another one may be resident by now; what was begun goes on with the network that began it.
@@ -206,7 +217,7 @@ class TemporalRunner:
                     network = resident
                     run = Run(_windowed(network).window(frames, state, keep, last))
                     results = iter(run)
-                with _told(network, on_macs), torch.inference_mode():
+                with _told(network, before_layer), torch.inference_mode():
                     try:
                         result = next(results, None)
                     except RuntimeError as error:

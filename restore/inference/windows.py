@@ -87,6 +87,12 @@ class WindowPlan:
     tile: int | None = None
     """Pixels a side without the context around it; ``None`` for the whole frame."""
 
+    def needed_bytes(self, traits: TemporalTraits, height: int, width: int, itemsize: int = 4) -> int:
+        """Memory that one of the windows takes, of frames of ``height`` times ``width``."""
+        seen = self.windows.seen
+        rows, columns = _given(self.tile, height, width, traits.reach)
+        return needed_bytes(traits, rows, columns, seen, itemsize) + seen * _beside(self.tile, height, width, traits)
+
     def smaller(self, traits: TemporalTraits, height: int, width: int) -> WindowPlan | None:
         """Shorter windows down to the shortest that make sense, then smaller tiles; ``None`` after the smallest."""
         if self.windows.seen > SMALLEST_WINDOW + traits.needed_context:
@@ -120,12 +126,8 @@ def plan(
     least = fixed.seen if fixed else SMALLEST_WINDOW + traits.needed_context
     sizes = [tile] if tile is not None else [None, *_tile_sizes(height, width)]
     for size in sizes:
-        rows, columns = (
-            (height, width) if size is None else (_seen(size, side, traits.reach) for side in (height, width))
-        )
-        # The results of all tiles of a window are put together before the first one goes out.
-        pictures = 0 if size is None else height * width * 3 * 4 * traits.scale**2
-        frames = _most_frames(traits, rows, columns, available, itemsize, pictures)
+        rows, columns = _given(size, height, width, traits.reach)
+        frames = _most_frames(traits, rows, columns, available, itemsize, _beside(size, height, width, traits))
         if frames >= least:
             return WindowPlan(fixed or split(min(frames, LONGEST + wanted), wanted, traits), size)
     raise ResourceError(
@@ -144,8 +146,18 @@ def _tile_sizes(height: int, width: int) -> list[int]:
     return sizes
 
 
-def _seen(tile: int, side: int, reach: int) -> int:
-    return min(side + -side % MULTIPLE, tile + 2 * reach)
+def _given(tile: int | None, height: int, width: int, reach: int) -> tuple[int, int]:
+    """Rows and columns of a frame that a network is given at once."""
+    if tile is None:
+        return height, width
+    rows, columns = (min(side + -side % MULTIPLE, tile + 2 * reach) for side in (height, width))
+    return rows, columns
+
+
+def _beside(tile: int | None, height: int, width: int, traits: TemporalTraits) -> int:
+    """Bytes for each frame beside what the network takes."""
+    # The results of all tiles of a window are put together before the first one goes out.
+    return 0 if tile is None else height * width * 3 * 4 * traits.scale**2
 
 
 def _most_frames(
