@@ -88,7 +88,10 @@ def _add_paddlegan(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--mindim", type=int, metavar="N", help="DeepRemaster: shorter side that it looks at (360)")
     group.add_argument(
-        "--num-frames", type=int, metavar="N", help="frames that go through a recurrent model at a time (what fits)"
+        "--num-frames",
+        type=int,
+        metavar="N",
+        help="frames that go through a model that uses time at once, and with --model too (what fits)",
     )
     for name in NAMES:
         group.add_argument(f"--{name}-weight", metavar="FILE", help=argparse.SUPPRESS)

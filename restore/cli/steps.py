@@ -70,7 +70,10 @@ def chosen_steps(arguments: argparse.Namespace) -> Sequence[Any]:
     pictures = list(given("references").get("references", []))
     if "process_order" not in ways and "reference_dir" in words:
         pictures.append(words.pop("reference_dir"))
-    steps = _chain(ways, words, given(*SHORT))
+    short = given(*SHORT)
+    if not ways and "num_frames" in words:
+        short["num_frames"] = words.pop("num_frames")
+    steps = _chain(ways, words, short)
     return with_references(steps, pictures) if pictures else steps
 
 
@@ -133,7 +136,7 @@ def _by_names(names: Sequence[str], options: Mapping[str, Any]) -> Sequence[Any]
 
 
 def _in_short(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    enlarging = {name: given[name] for name in ("model", "material", "scale") if name in given}
+    enlarging = {name: given[name] for name in ("model", "material", "scale", "num_frames") if name in given}
     pace = "fps" in given or "slow_motion" in given
     steps: list[Mapping[str, Any]] = []
     if "colorize" in given:
