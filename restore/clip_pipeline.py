@@ -68,7 +68,7 @@ from restore.segments.folder import WorkFolder, tidy
 from restore.segments.key import encoding_key, frames_key
 from restore.segments.master import master_bytes
 from restore.segments.report import report_of
-from restore.segments.room import fits
+from restore.segments.room import bytes_in, fits
 from restore.segments.run import Done, SegmentRun
 from restore.settings import MEBI, Settings, load_settings
 from restore.stages import OpenStage, Stage, parse_steps, recipe
@@ -222,6 +222,7 @@ def restore_in_segments(
         untouched,
     )
     run = job.in_segments(path_of("work", work), keep_master=keep_master)
+    job.check_room(run.folder)
     tidy(run.folder.root, job.engine.settings, run.folder.path)
     with memory_in_words("this clip"):
         file = yield from run.steps()
@@ -283,8 +284,8 @@ class _Begun:
     def in_segments(self, root: Path, *, keep_master: bool) -> SegmentRun:
         """The same work in a folder below ``root``.
 
-        Raises ``InputError`` where the clip cannot be read, ``OutputError`` where the disk has no room for it, and
-        ``LimitError`` where the hardware is lent, and not for as long as even one frame takes.
+        Raises ``InputError`` where the clip cannot be read, and ``LimitError`` where the hardware is lent, and not for
+        as long as even one frame takes.
         """
         settings = self.engine.settings
         lender = settings.lender if any(stage.models for stage in self.opened) else None
@@ -292,18 +293,22 @@ class _Begun:
         if lender is not None:
             portion = portion_of(self.plan, settings)
             most, seconds = portion.frames, portion.seconds
-        needed = encoded_bytes(self.plan.encoder, self._lasts)
-        if not fits(root, needed, settings):
-            raise OutputError(
-                f"What is kept of {self.plan.source.name} on the way would take {needed / MEBI:.0f} MiB or more, which "
-                "are not free on that disk beside those that have to stay so: make room there.",
-                setting="RESTORE_MIN_FREE_MB",
-            )
         if keep_master and not self._has_room_for_master(root):
             keep_master = False
         frames = frames_key(self.plan, self.opened, self.engine, seconds, most)
         folder = WorkFolder(root, frames, encoding_key(self.plan.encoder), keep_master)
         return SegmentRun(self.plan, self.opened, self.engine, self.parts, folder, seconds, most, lender)
+
+    def check_room(self, folder: WorkFolder) -> None:
+        """Raise ``OutputError`` where the disk has no room for what is still to come into ``folder``."""
+        needed = max(0.0, encoded_bytes(self.plan.encoder, self._lasts) - bytes_in(folder.encoded.folder))
+        if not fits(folder.root, needed, self.engine.settings):
+            raise OutputError(
+                f"What is kept of {self.plan.source.name} on the way would take {needed / MEBI:.0f} MiB or more, which "
+                "are not free on that disk beside those that have to stay so: make room there.",
+                setting="RESTORE_MIN_FREE_MB",
+                keeps_work=folder.path.exists(),
+            )
 
     @property
     def _lasts(self) -> Fraction:

@@ -17,6 +17,11 @@ def fits(folder: Path, needed: float, settings: Settings) -> bool:
     return shutil.disk_usage(place).free >= needed + settings.min_free_bytes
 
 
+def bytes_in(folder: Path) -> int:
+    """What the files in ``folder`` take; nothing where there is none."""
+    return sum(file.stat().st_size for file in folder.glob("*") if file.is_file())
+
+
 def check_room(folder: Path, settings: Settings) -> None:
     """Raise ``OutputError`` where less of the disk is free than has to stay so."""
     least = settings.min_free_bytes

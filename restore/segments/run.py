@@ -60,7 +60,7 @@ WHERE = "What is done is kept: run the same again to go on from there."
 
 @dataclass(frozen=True)
 class Done:
-    """How far the work is: ``segments`` that are whole, and until which second of the source they follow each other."""
+    """How far the work is: ``segments`` that are whole, and up to which second from the beginning of the source."""
 
     segments: int
     until: Fraction
@@ -200,9 +200,13 @@ class SegmentRun:
             self.parts.done[part] += count
 
     def _done(self) -> Done:
-        records = self.records
-        until = records[-1].bounds.end if records else self.plan.info.start
-        return Done(len(records), self.plan.info.video.start if until is None else until)
+        records, plan = self.records, self.plan
+        begin = plan.info.video.start if plan.start is None else max(plan.start, plan.info.video.start)
+        until = records[-1].bounds.end if records else begin
+        if until is None:  # the last one of the clip
+            pts, duration = records[-1].times[-1] if records[-1].times else (records[-1].bounds.start, Fraction(0))
+            until = (pts + duration) / plan.stretch
+        return Done(len(records), plan.since_beginning(until))
 
     def _missing(self) -> list[tuple[int, int | None]]:
         """From which frame of the source to which they are needed; the last one goes on to the end of the clip."""
