@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -17,17 +18,20 @@ from tests.clips import picture
 NOISE = 1.5 / 255
 
 
+@cache
 def drawing(number: int) -> Tensor:
     return torch.from_numpy(picture(number)).permute(2, 0, 1).float() / 255
 
 
-def clip(drawings: Sequence[int], rate: Fraction, shots: Sequence[int] | None = None) -> list[Frame]:
-    """A frame for each number of a drawing, each with a little noise of its own, as encoding makes it."""
+def clip(
+    drawings: Sequence[int], rate: Fraction, shots: Sequence[int] | None = None, noise: float = NOISE
+) -> list[Frame]:
+    """A frame for each number of a drawing, each with noise of its own: a little, as encoding makes it."""
     random = torch.Generator().manual_seed(1)
     frames = []
     for index, number in enumerate(drawings):
         pixels = drawing(number)
-        pixels = (pixels + NOISE * torch.randn(pixels.shape, generator=random)).clamp(0, 1)
+        pixels = (pixels + noise * torch.randn(pixels.shape, generator=random)).clamp(0, 1)
         shot = 0 if shots is None else shots[index]
         frames.append(Frame(pixels, pts=index / rate, duration=1 / rate, shot=shot))
     return frames
@@ -55,6 +59,20 @@ def test_pulldown_and_drawings_that_are_held_come_out_evenly() -> None:
         assert spread(gaps(paced)) < spread(gaps(left)) / 3
         assert all(abs(after.pts - before.pts) <= 1 / rate for before, after in zip(left, paced, strict=True))
         assert all(torch.equal(after.pixels, before.pixels) for before, after in zip(left, paced, strict=True))
+
+
+def test_copies_are_found_in_coarse_grain_and_where_encoding_repairs_the_copy() -> None:
+    drawings = [frame * 4 // 5 for frame in range(40)]
+    starts = [index for index, (a, b) in enumerate(pairwise([-1, *drawings])) if a != b]
+    grainy = clip(drawings, Fraction(30), noise=14 / 255)
+    assert [frame.pts * 30 for frame in without_copies(grainy, Found())] == starts
+    # What is new is shown less bright at first, as much as makes it a quarter of what moves.
+    repaired = clip(drawings, Fraction(30))
+    moving = [torch.nn.functional.avg_pool2d((a - b).abs(), 16).max() for a, b in pairwise(map(drawing, range(9)))]
+    for index in starts:
+        corner = repaired[index].pixels[:, :16, :16]
+        corner -= min(0.25 * float(min(moving)), 8 / 255)
+    assert [frame.pts * 30 for frame in without_copies(repaired, Found())] == starts
 
 
 def test_what_moves_on_every_frame_is_left_alone() -> None:

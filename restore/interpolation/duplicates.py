@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
+from math import inf
 
 import torch
 from torch import Tensor
@@ -24,13 +25,20 @@ from restore.inference.engine import Span
 BLOCK = 16
 """Side in pixels of the blocks that are compared: a mouth that moves is a change, and the noise of encoding is none."""
 
-LARGEST_CHANGE = 8 / 255
+GRAIN = 4
+"""Side in pixels of the squares averaged first: noise, and what encoding makes of detail, go; motion stays."""
+
+LARGEST_CHANGE = 10 / 255
 """How much the block that changes most may change in a copy."""
 
 SHARE = 0.2
 """How much less a copy changes than the frames around it do."""
 
-INVISIBLE = 3 / 255
+DIP = 0.4
+"""How much less one changes than both the frame before and the one behind it: coarse encoding repairs in the second
+showing what it left out of the first."""
+
+INVISIBLE = 2 / 255
 """A change that is none, whatever the frames around it do."""
 
 AROUND = 6
@@ -135,40 +143,49 @@ def _judged(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
     changes: deque[float] = deque(maxlen=2 * AROUND + 1)
     previous: Tensor | None = None
     shot = None
+    before = inf
     for frame in frames:
-        luma = previous if frame.repeat and previous is not None else _luma(frame.pixels)
+        coarse = previous if frame.repeat and previous is not None else _coarse(frame.pixels)
         cut = previous is None or frame.shot != shot
-        change = 0.0 if previous is None else _change(previous, luma)
-        waiting.append((frame, float("inf") if cut else change))
+        change = 0.0 if previous is None else _change(previous, coarse)
+        waiting.append((frame, inf if cut else change))
         if not cut:
             changes.append(change)
-        previous, shot = luma, frame.shot
+        previous, shot = coarse, frame.shot
         if len(waiting) > AROUND:
-            yield _judge(waiting, changes)
+            yield waiting[0][0], _is_copy(waiting, changes, before)
+            before = waiting.popleft()[1]
     while waiting:
-        yield _judge(waiting, changes)
+        yield waiting[0][0], _is_copy(waiting, changes, before)
+        before = waiting.popleft()[1]
 
 
-def _judge(waiting: deque[tuple[Frame, float]], changes: deque[float]) -> tuple[Frame, bool]:
-    frame, change = waiting.popleft()
+def _is_copy(waiting: deque[tuple[Frame, float]], changes: deque[float], before: float) -> bool:
+    """Whether the first frame that waits is one; ``before`` is by how much the one before it had changed."""
+    change = waiting[0][1]
     if change <= INVISIBLE:
-        return frame, True
+        return True
     if change > LARGEST_CHANGE:
-        return frame, False
+        return False
+    beside = [other for other in (before, waiting[1][1] if len(waiting) > 1 else inf) if other < inf]
+    if len(beside) == 2 and change <= DIP * min(beside):
+        return True
     larger = sorted(changes)[len(changes) // 2 :]
     # With drawings that are held for three frames, two thirds of the changes are none.
     moving = [other for other in larger if other > LARGEST_CHANGE] or larger
-    return frame, change <= SHARE * moving[len(moving) // 2]
+    return change <= SHARE * moving[len(moving) // 2]
 
 
-def _luma(pixels: Tensor) -> Tensor:
+def _coarse(pixels: Tensor) -> Tensor:
+    """The luma ``(h, w)`` of ``pixels (3, H, W)`` in squares of ``GRAIN`` pixels."""
     weights = torch.tensor(LUMA, dtype=pixels.dtype, device=pixels.device)
-    return torch.einsum("chw,c->hw", pixels, weights)
+    luma = torch.einsum("chw,c->hw", pixels, weights)
+    return functional.avg_pool2d(luma[None, None], GRAIN, ceil_mode=True, count_include_pad=False)[0, 0]
 
 
 def _change(before: Tensor, after: Tensor) -> float:
     """How much the block that changes most changes, 0 to 1; everything where the size has changed."""
     if before.shape != after.shape:
         return 1.0
-    blocks = functional.avg_pool2d((after - before).abs()[None, None], BLOCK, ceil_mode=True, count_include_pad=False)
-    return float(blocks.max())
+    difference = (after - before).abs()[None, None]
+    return float(functional.avg_pool2d(difference, BLOCK // GRAIN, ceil_mode=True, count_include_pad=False).max())
