@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from restore.colour.references import for_every_shot
 from restore.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -29,8 +31,8 @@ class Options:
     ``time_step`` (DAIN) is one divided by the number of times as many frames; ``remove_duplicates`` (DAIN) leaves out
     frames that repeat the one before. ``artistic`` and ``render_factor`` (DeOldify) choose the bolder model, and the
     size at which it looks. ``colorization``, ``reference_dir`` and ``mindim`` (DeepRemaster) ask for colours, those of
-    the pictures in a folder, and for the shorter side of the frames that it looks at. ``num_frames`` is how many frames
-    go through a recurrent model at a time.
+    the pictures in a folder, all of them for every shot whatever they are called, and for the shorter side of the
+    frames that it looks at. ``num_frames`` is how many frames go through a recurrent model at a time.
     """
 
     time_step: float | None = None
@@ -58,8 +60,10 @@ def _deepremaster(options: Options) -> list[dict[str, Any]]:
     mindim = {"mindim": MINDIM if options.mindim is None else options.mindim}
     steps = [{"stage": "clean", "model": "deepremaster", **mindim}]
     if options.colorization or options.reference_dir is not None:
-        references = {} if options.reference_dir is None else {"references": options.reference_dir}
-        steps.append({"stage": "colorize", "model": "deepremaster", **mindim, **references})
+        step: dict[str, Any] = {"stage": "colorize", "model": "deepremaster", **mindim}
+        if options.reference_dir is not None:
+            step["references"] = [each.to_dict() for each in for_every_shot(Path(options.reference_dir))]
+        steps.append(step)
     return steps
 
 

@@ -37,11 +37,17 @@ OF_FOLDER = [
 
 def test_a_folder_gives_its_pictures_to_every_step_that_gives_colours(folder: Path) -> None:
     assert references("--colorize", "--references", "wanted") == [OF_FOLDER]
-    assert references("--colorize", "--reference-dir", "wanted") == [OF_FOLDER]
     chain = '[{"stage": "upscale"}, {"stage": "colorize", "references": ["first.png"]}]'
     assert references("--steps", chain, "--references", "wanted") == [[], [{"path": "first.png"}, *OF_FOLDER]]
-    assert references("--process-order", "DeepRemaster", "--reference_dir=wanted".replace("_", "-")) == [[], OF_FOLDER]
     assert references("--colorize") == [[]]
+
+
+def test_the_folder_by_paddlegans_name_gives_all_its_pictures_to_every_shot(folder: Path) -> None:
+    everywhere = [{"path": each["path"]} for each in OF_FOLDER]
+    assert references("--process-order", "DeepRemaster", "--reference-dir", "wanted") == [[], everywhere]
+    assert references("--colorize", "--reference-dir", "wanted") == [everywhere]
+    both = references("--colorize", "--references", "0=wanted/2.png", "--reference-dir", "wanted")
+    assert both == [[{"path": "wanted/2.png", "shot": 0}, *everywhere]]
 
 
 def test_pictures_are_for_shots_and_times(folder: Path) -> None:

@@ -66,7 +66,10 @@ def test_the_options(tmp_path: Path) -> None:
     assert (clean.stage, colour.stage) == ("clean", "colorize")
     assert isinstance(colour, restore.Colorize)
     assert (colour.model, colour.mindim) == ("deepremaster", 240)
-    assert [Path(each.path) for each in colour.references] == [tmp_path / "1.png"]
+    # As there, every picture is for every shot: the number is no shot here, as it is in a folder of ours.
+    assert colour.references == (restore.Reference(str(tmp_path / "1.png")),)
+    with pytest.raises(restore.SettingsError, match="nowhere"):
+        restore.steps_from_process_order(["DeepRemaster"], reference_dir=str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(

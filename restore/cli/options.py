@@ -84,7 +84,9 @@ def _add_paddlegan(parser: argparse.ArgumentParser) -> None:
         "--colorization", action="store_true", default=None, help="DeepRemaster: give colours, not only clean"
     )
     group.add_argument(
-        "--reference-dir", metavar="FOLDER", help="DeepRemaster, and --colorize: the same as --references FOLDER"
+        "--reference-dir",
+        metavar="FOLDER",
+        help="DeepRemaster, and --colorize: pictures whose colours are wanted, all of them for every shot",
     )
     group.add_argument("--mindim", type=int, metavar="N", help="DeepRemaster: shorter side that it looks at (360)")
     group.add_argument(

@@ -14,17 +14,20 @@ SHOT = re.compile(r"(\d{1,6})=(.+)", re.DOTALL)
 TIME = re.compile(r"((?:\d+:){0,2}\d+(?:\.\d+)?)s?=(.+)", re.DOTALL)
 
 
-def with_references(steps: Sequence[Any], words: Sequence[str]) -> Sequence[Any]:
+def with_references(steps: Sequence[Any], words: Sequence[str], everywhere: str | None = None) -> Sequence[Any]:
     """``steps`` with the references that ``words`` name, in each that gives colours; raises ``SettingsError``.
 
     A word is a picture or a folder of them; ``3=PICTURE`` is for shot number 3 and ``12.5=PICTURE``, ``12s=PICTURE`` or
-    ``1:02=PICTURE`` for the shot at that time.
+    ``1:02=PICTURE`` for the shot at that time. ``everywhere`` is a folder whose pictures are for every shot.
     """
+    from restore.colour.references import for_every_shot
     from restore.stages import Colorize
 
     if not any(isinstance(step, Colorize) for step in steps):
         raise SettingsError("References say which colours are wanted, and nothing here gives any: add --colorize.")
     found = tuple(each for word in words for each in _of(word))
+    if everywhere is not None:
+        found += for_every_shot(Path(everywhere))
     return tuple(
         replace(step, references=(*step.references, *found)) if isinstance(step, Colorize) else step for step in steps
     )

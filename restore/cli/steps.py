@@ -68,13 +68,12 @@ def chosen_steps(arguments: argparse.Namespace) -> Sequence[Any]:
     ways = given("steps", "recipe", "process_order")
     words = given(*OPTIONS_OF_NAMES)
     pictures = list(given("references").get("references", []))
-    if "process_order" not in ways and "reference_dir" in words:
-        pictures.append(words.pop("reference_dir"))
+    everywhere = words.pop("reference_dir", None) if "process_order" not in ways else None
     short = given(*SHORT)
     if not ways and "num_frames" in words:
         short["num_frames"] = words.pop("num_frames")
     steps = _chain(ways, words, short)
-    return with_references(steps, pictures) if pictures else steps
+    return with_references(steps, pictures, everywhere) if pictures or everywhere is not None else steps
 
 
 def _chain(ways: Mapping[str, Any], words: Mapping[str, Any], short: Mapping[str, Any]) -> Sequence[Any]:

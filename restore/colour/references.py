@@ -81,6 +81,14 @@ def references_in(folder: Path) -> tuple[Reference, ...]:
     return tuple(_by_name(path) for path in pictures_in(folder))
 
 
+def for_every_shot(folder: Path) -> tuple[Reference, ...]:
+    """The pictures of a folder, all of them for every shot, whatever they are called: PaddleGAN's ``reference_dir``.
+
+    Raises ``SettingsError`` where there is no picture.
+    """
+    return tuple(Reference(str(path)) for path in pictures_in(folder))
+
+
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder, sorted by name; raises ``SettingsError`` where there is none."""
     try:
