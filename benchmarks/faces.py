@@ -58,6 +58,7 @@ from tests.fill import fill
 
 RESTORER, PARSER, DETECTOR = "gfpgan-1.4", "parsenet", "retinaface-mobilenet"
 FACES = 12
+FEW = 4
 
 Run = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 """From a picture to the same with its faces restored."""
@@ -141,11 +142,11 @@ def official() -> Callable[[Sequence[Points]], Run]:
 
 @contextmanager
 def plain(*, batch: bool = False, layout: bool = False, memory: bool = False) -> Iterator[None]:
-    """Inside, one face at a time, the usual layout of memory, or memory that is given back after each layer."""
+    """Inside, all faces at once, the usual layout of memory, or memory that is given back after each layer."""
     sizes, channels_last, reuse = dict(restorers.BATCH), torch.channels_last, opening.allocator.reuse
     try:
         if batch:
-            restorers.BATCH["cpu"] = 1
+            restorers.BATCH["cpu"] = FEW
         if layout:
             torch.channels_last = torch.contiguous_format
         if memory:
@@ -202,11 +203,11 @@ def compare(arguments: argparse.Namespace, settings: Settings) -> None:
         print(f"  {name:9} {medians(runs)[0]:7.2f} s, of the processor {medians(runs)[1]:7.2f} s", flush=True)
     theirs, own = medians(measured["official"]), medians(measured["ours"])
     print(f"  official / ours: {theirs[0] / own[0]:.2f}, of the processor {theirs[1] / own[1]:.2f}", flush=True)
-    few, slow = known[: restorers.BATCH["cpu"]], replace(settings, precision="float32")
+    few, slow = known[:FEW], replace(settings, precision="float32")
     for words, chosen, changes in (
         ("as it is", settings, {}),
         ("without bfloat16", slow, {}),
-        ("without batches", settings, {"batch": True}),
+        ("in one batch", settings, {"batch": True}),
         ("without channels last", settings, {"layout": True}),
         ("without memory kept", settings, {"memory": True}),
     ):

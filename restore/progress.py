@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 class Position:
     """Where the work stands: ``done`` of ``total`` ``unit``s of the stage number ``index`` (from 0).
 
-    The unit is ``"bytes"`` during a download and ``"tiles"`` while a network runs over a picture; ``done`` is then 2.4
-    in the middle of the third tile. ``total`` may change on the way, but ``fraction`` never goes back.
+    The unit is ``"bytes"`` during a download, ``"tiles"`` while a network runs over a picture and ``"faces"`` while it
+    restores those; ``done`` is 2.4 in the middle of the third tile. ``total`` may change on the way, but ``fraction``
+    never goes back.
 
     The parts of the work on a clip run side by side, from ``"decode"`` over its stages to ``"encode"``, and their
     positions come in turn. The unit is ``"frames"`` then, and ``total`` 0 while nobody knows how many there are.

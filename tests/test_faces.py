@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import restore
 from restore import Encoding, Faces, Frame, Progress, Upscale, networks
 from restore.cli.command_line import main
-from restore.errors import LimitError, SettingsError
+from restore.errors import Cancelled, LimitError, SettingsError
 from restore.faces import crops as crops_module
 from restore.faces import flow as flow_module
 from restore.faces.align import SIDE, TEMPLATE, crop, similarity
@@ -41,6 +41,7 @@ from restore.faces.warp import compose, invert, resizing, sample
 from restore.inference.engine import Engine
 from restore.inference.runner import NetworkSource
 from restore.networks import gfpgan, parsenet
+from restore.progress import Position
 from restore.settings import load_settings
 from restore.stages import parse_steps
 from tests.clips import write_clip
@@ -331,7 +332,9 @@ def known(monkeypatch: pytest.MonkeyPatch) -> type[Known]:
     return Known
 
 
-def flow(monkeypatch: pytest.MonkeyPatch, draw: Any, **options: Any) -> FaceFlow:
+def flow(
+    monkeypatch: pytest.MonkeyPatch, draw: Any, listener: Callable[[Position], None] | None = None, **options: Any
+) -> FaceFlow:
     """A flow whose network makes ``draw(crops)`` of crops."""
 
     @contextmanager
@@ -341,7 +344,7 @@ def flow(monkeypatch: pytest.MonkeyPatch, draw: Any, **options: Any) -> FaceFlow
     monkeypatch.setattr(crops_module, "opened", opened)
     monkeypatch.setattr(crops_module.restorers, "restore", lambda name, network, crops, fidelity: draw(crops))
     source = NetworkSource("gfpgan-1.4", "none", dict)
-    engine = Engine.start(load_settings(), Progress())
+    engine = Engine.start(load_settings(), Progress(listener))
     return FaceFlow(CropRestorer(source, None, 0.5, engine), source, Options(**options), engine)
 
 
@@ -350,16 +353,52 @@ def inverted(crops: Tensor) -> Tensor:
     return torch.flip(crops, dims=(3,))
 
 
-def test_many_faces_and_none(monkeypatch: pytest.MonkeyPatch, known: type[Known]) -> None:
+@pytest.mark.parametrize("batch", [1, 4])
+def test_many_faces_and_none(monkeypatch: pytest.MonkeyPatch, known: type[Known], batch: int) -> None:
+    monkeypatch.setitem(flow_module.restorers.BATCH, "cpu", batch)
     picture = texture(240, 400)
-    faces = [face(30 + 40 * (i % 9), 30 + 40 * (i // 9), 36, 7 * i) for i in range(42)]
+    faces = [face(30 + 40 * (i % 9), 30 + 40 * (i // 9), 36, 7 * i) for i in range(22)]
     known.rows = iter([faces, []])
-    one = flow(monkeypatch, lambda crops: crops)
+    told: list[Position] = []
+    one = flow(monkeypatch, lambda crops: crops, told.append)
     (result,) = one.run([Frame(picture)])
-    assert (one.counts.found, one.counts.restored) == (42, 42)
+    assert (one.counts.found, one.counts.restored) == (22, 22)
     assert decibels(result.pixels, picture) >= LEAST_DB
+    assert [(each.done, each.total, each.unit) for each in told] == [
+        (number, 22, "faces") for number in [*range(0, 22, batch), 22]
+    ]
+    assert not one._shown, "of a picture nothing is kept"
     (result,) = flow(monkeypatch, inverted).run([Frame(picture)])
     assert torch.equal(result.pixels, picture)
+
+
+def test_the_work_on_many_faces_stops_in_the_middle(monkeypatch: pytest.MonkeyPatch, known: type[Known]) -> None:
+    known.rows = iter([[face(30 + 40 * (i % 9), 30 + 40 * (i // 9), 36) for i in range(42)]])
+    drawn_so_far = []
+
+    def draw(crops: Tensor) -> Tensor:
+        drawn_so_far.append(len(crops))
+        if len(drawn_so_far) == 3:
+            stopped.engine.progress.cancel()
+        return crops
+
+    stopped = flow(monkeypatch, draw)
+    with pytest.raises(Cancelled):
+        list(stopped.run([Frame(texture(240, 400))]))
+    assert len(drawn_so_far) == 3
+
+
+def test_of_a_crowd_the_largest_faces_are_held_still(monkeypatch: pytest.MonkeyPatch, known: type[Known]) -> None:
+    monkeypatch.setattr(flow_module, "STEADY_FACES", 1)
+    monkeypatch.setattr(flow_module, "steadied", lambda restored, *_: restored)
+    crowd = [face(60 + 60 * i, 60, size) for i, size in enumerate([30, 40, 34])]
+    known.rows = iter([crowd] * 5 + [crowd[::2]] * 5)
+    frames = [Frame(SMALL, pts=Fraction(i, 24), duration=Fraction(1, 24)) for i in range(10)]
+    one = flow(monkeypatch, inverted)
+    held = [set(one._shown) for _ in one.run(frames)]
+    assert held[0] == {1}, "the largest"
+    assert held[-1] == {2}, "the largest of those that are left"
+    assert all(len(each) == 1 for each in held)
 
 
 def test_small_faces_are_left_alone_and_only_the_one_in_the_centre_is_restored(

@@ -172,6 +172,7 @@ def test_progress_names_the_step_and_reads_in_one_language() -> None:
         StageProgress(Position("first", 0, 2, 1, 1, "tiles"), None),
         StageProgress(Position("upscale", 1, 2, 3_100_000, 4_900_000, "bytes"), 12.0),
         StageProgress(Position("upscale", 1, 2, 2.4, 12, "tiles"), 125.0),
+        StageProgress(Position("faces", 1, 2, 3, 12, "faces"), None),
     ]
     html = markup.progress(stages, 25.0)
     english, chinese = Reader(html, "en"), Reader(html, "zh")
@@ -179,10 +180,12 @@ def test_progress_names_the_step_and_reads_in_one_language() -> None:
     assert [(bar["aria-label"], bar["aria-valuenow"], bar["aria-valuetext"]) for bar in english.bars] == [
         ("Download of the model, 2 of 2", "63", "3.1 MB of 4.9 MB · 63 % · about 12 s left"),
         ("Upscale, 2 of 2", "20", "tile 3 of 12 · 20 % · about 2 min 5 s left"),
+        ("Faces, 2 of 2", "25", "face 4 of 12 · 25 %"),
     ]
     assert [(bar["aria-label"], bar["aria-valuetext"]) for bar in chinese.bars] == [
         ("下载模型（2 / 2）", "3.1 MB / 4.9 MB · 63% · 约剩 12 秒"),
         ("放大修复（2 / 2）", "第 3 块，共 12 块 · 20% · 约剩 2 分 5 秒"),
+        ("人脸（2 / 2）", "第 4 张人脸，共 12 张 · 25%"),
     ]
 
 

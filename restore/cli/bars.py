@@ -41,6 +41,9 @@ class Bars:
         if position.unit == "tiles" and position.total > 1:
             number = min(int(position.done) + 1, round(position.total))
             self._bar.set_postfix_str(f"tile {number}/{position.total:.0f}", refresh=False)
+        if position.unit == "faces":
+            number = min(int(position.done) + 1, round(position.total))
+            self._bar.set_postfix_str(f"face {number}/{position.total:.0f}", refresh=False)
         self._bar.update(position.done - self._bar.n)
 
     def _show_slowest(self) -> None:

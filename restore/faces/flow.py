@@ -37,7 +37,7 @@ TURNED_EVERY = 32
 """Frames of a shot after which faces that lie on their side, or upside down, are looked for again where none were."""
 
 STEADY_FACES = 32
-"""Tracks at most whose last crop is kept to hold the next one still."""
+"""Faces of a frame, the largest ones, whose crops are kept to hold those of the next frame still."""
 
 KeepCrops = Callable[[int, int, Tensor, Tensor], None]
 """Told of every face: the frame's number, the face's number in it, the crop and the restored crop ``(3, S, S)``."""
@@ -76,11 +76,15 @@ class _Waiting:
 
 @dataclass(frozen=True)
 class _Cut:
-    """One face of one frame, and the map from the frame, as it was before it was enlarged, to the crop."""
+    """One face of one frame, and the map from the frame, as it was before it was enlarged, to the crop.
+
+    ``keep`` says whether it is kept for the next frame.
+    """
 
     waiting: _Waiting
     place: Place
     matrix: Affine
+    keep: bool
 
 
 def plain_pixels(frame: Frame) -> Tensor:
@@ -187,22 +191,27 @@ class FaceFlow:
             waiting.result = replace(waiting.frame, before=None)
             assert waiting.number is not None
             places = self._in_view(tracker.places(waiting.number), waiting.frame)
-            for place in sorted(places, key=lambda place: spread(place.landmarks)):
+            places = sorted(places, key=lambda place: spread(place.landmarks))
+            moving = waiting.frame.duration > 0  # after a picture comes no other frame
+            for index, place in enumerate(places):
                 matrix = similarity(place.landmarks)
                 if matrix is not None:
-                    cuts.append(_Cut(waiting, place, matrix))
+                    cuts.append(_Cut(waiting, place, matrix, keep=moving and index >= len(places) - STEADY_FACES))
         batch = restorers.BATCH[self.engine.device.type]
         numbers: Counter[int] = Counter()
         canvases: dict[int, Tensor] = {}
         for first in range(0, len(cuts), batch):
             self.engine.progress.advance(first, len(cuts), "faces")
             self._restore_batch(cuts[first : first + batch], canvases, numbers)
+        if cuts:
+            self.engine.progress.advance(len(cuts), len(cuts), "faces")
         for waiting in ready:
             if (canvas := canvases.get(id(waiting))) is not None:
                 waiting.result = replace(waiting.frame, pixels=canvas, before=None)
-        gone = set(self._shown) - tracker.alive()
-        for face in gone:
-            del self._shown[face]
+        if ready:
+            # A face that goes unseen for a moment has a place in the frames between: who has none now is gone.
+            last = {cut.place.face for cut in cuts if cut.waiting is ready[-1]}
+            self._shown = {face: shown for face, shown in self._shown.items() if face in last}
 
     def _in_view(self, places: Sequence[Place], frame: Frame) -> list[Place]:
         """The faces to restore: all, or the one in the centre, which stays the same one as long as it is there."""
@@ -241,8 +250,10 @@ class FaceFlow:
             return restored
         before = self._shown.get(cut.place.face)
         face = restored if before is None else steadied(restored, crop, before, self.options.smoothing)
-        if before is not None or len(self._shown) < STEADY_FACES:
+        if cut.keep:
             self._shown[cut.place.face] = Shown(crop, face)
+        elif before is not None:
+            del self._shown[cut.place.face]
         return face
 
 

@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from restore import catalog
 from restore.errors import WeightsError
 
-BATCH = {"cpu": 4, "cuda": 16, "mps": 4}
-"""Faces that go through a network at once."""
+BATCH = {"cpu": 1, "cuda": 16, "mps": 4}
+"""Faces that go through a network at once. Several of them take a processor as long as one after the other, and more
+memory; and how far the work is, is said after each batch.
+"""
 
 TAKES_FIDELITY = frozenset({"codeformer"})
 """The architectures that choose between what they know of faces and what they see."""

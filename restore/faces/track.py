@@ -99,10 +99,6 @@ class Tracker:
         for track in self._tracks:
             track.seen = {time: points for time, points in track.seen.items() if time >= oldest}
 
-    def alive(self) -> set[int]:
-        """The numbers of the faces that may be seen again."""
-        return {track.number for track in self._tracks}
-
     def places(self, frame: int) -> list[Place]:
         """Where the faces of ``frame`` are; ``reach`` later frames of its shot should have been seen, if there are any.
 

@@ -154,7 +154,7 @@ def _bar(stage: StageProgress) -> str:
 
 def _is_over(position: Position) -> bool:
     """Whether the networks are through with the picture, which is written then, without a report of how far."""
-    return position.unit == "tiles" and position.index == position.stages - 1 and position.fraction == 1
+    return position.unit in ("tiles", "faces") and position.index == position.stages - 1 and position.fraction == 1
 
 
 def _bar_in(title: str, words: str, percent: int) -> str:
@@ -186,6 +186,8 @@ def _count(stage: StageProgress) -> list[Text]:
         return [text("part_of", done=file_size(round(position.done)), total=file_size(total)), percent]
     if position.unit == "tiles" and total > 1:
         return [text("tile_number", number=min(int(position.done) + 1, total), total=total), percent]
+    if position.unit == "faces":
+        return [text("face_number", number=min(int(position.done) + 1, total), total=total), percent]
     if position.unit != FRAMES:
         return [percent]
     done = int(position.done)
