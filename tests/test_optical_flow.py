@@ -83,6 +83,26 @@ def test_what_stands_still_stays_and_noise_is_not_followed() -> None:
     assert psnr(found, still) >= psnr(mean(first, second, 0.5), still) - 0.3
 
 
+def test_motion_is_followed_in_a_fade() -> None:
+    light = {0.0: 1.0, 0.25: 0.85, 0.5: 0.7, 1.0: 0.4}
+    frames = {time: scene(time) * part for time, part in light.items()}
+    pair = optical_flow.prepare(frames[0.0], frames[1.0])
+    for time in (0.25, 0.5):
+        blend = mean(frames[0.0], frames[1.0], time)
+        assert psnr(optical_flow.at(pair, time), frames[time]) >= psnr(blend, frames[time]) + 10
+
+
+def test_a_dissolve_and_a_fade_without_motion_are_mixed() -> None:
+    one, other = scene(0), moved(photo("portrait.jpg"), 0, 0)
+    there = torch.from_numpy(other).permute(2, 0, 1).clamp(0, 1)
+    part = 0.9 * one + 0.1 * there, 0.6 * one + 0.4 * there
+    for first, second in ((one, there), (one, 0.4 * one), (one, 0.3 * one + 0.7), part):
+        pair = optical_flow.prepare(first, second)
+        for time in (0.3, 0.5):
+            found = optical_flow.at(pair, time)
+            assert (found - mean(first, second, time)).abs().max() < 2 / 255
+
+
 def test_frames_that_have_nothing_in_common_give_something_sound() -> None:
     first, second = torch.rand(3, 40, 60), torch.zeros(3, 40, 60)
     found = optical_flow.at(optical_flow.prepare(first, second), 0.5)

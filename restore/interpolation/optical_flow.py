@@ -4,7 +4,8 @@ The motion is that of dense inverse search with variational refinement (Kroeger 
 https://arxiv.org/abs/1603.03590; OpenCV's), at full resolution, from each frame to the other. Where the two agree they
 are trusted. Both are carried to the time wanted, and from there both frames are looked up, each counting as much as it
 can be seen from there. Where following the motion matches no better than standing still, or hardly anything moves, the
-mean of the frames takes part, which is the least wrong where nothing is known.
+mean of the frames takes part, which is the least wrong where nothing is known; where that is so of the whole frame, as
+in a dissolve, nothing else does. Frames that get brighter or darker are compared as if they did not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from restore.interpolation.brightness import Levels, levels
 from restore.interpolation.splatting import LEAST_WEIGHT, filled, splat
 
 SMALLEST_SIDE = 16
@@ -51,6 +53,13 @@ STANDING = 0.4
 takes no part any more from twice as many on."""
 NOISE = 0.5 / 255**2
 """The mean square difference that says nothing."""
+ASTRAY = 1.0
+"""Pixels by which motion there and back may miss where it began before it counts as lost."""
+LOST, LOST_LEFT = (0.5, 0.7), (0.6, 0.8)
+"""How much of a frame is lost, and how much of the difference of the frames is left after following the motion, where
+there is doubt, and where there is nothing but doubt: in noise, and where another picture comes."""
+UNEXPLAINED = (0.95, 0.98)
+"""The same where the motion agrees: in a part of a dissolve. What is followed of mere grain leaves less."""
 LUMA = (0.299, 0.587, 0.114)
 
 
@@ -59,7 +68,8 @@ class Pair:
     """Two frames ``(1, 3, H, W)`` and the motion ``(1, 2, H, W)`` from each to the other, x and y in pixels.
 
     The trust ``(1, 1, H, W)`` in each motion is in [0, 1]; ``change (1, 1, H, W)`` is the mean square difference of the
-    frames around each pixel.
+    frames around each pixel, made as bright as each other by ``brightness``. ``doubt`` is how much of the whole frame,
+    0 to 1, is the mean of the two at least.
     """
 
     first: Tensor
@@ -69,6 +79,8 @@ class Pair:
     forward_trust: Tensor
     backward_trust: Tensor
     change: Tensor
+    brightness: Levels
+    doubt: float
 
 
 def _search(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -143,16 +155,34 @@ def _without_seams(flow: Tensor) -> Tensor:
 def prepare(first: Tensor, second: Tensor) -> Pair:
     """What all times between two frames ``(3, H, W)``, RGB in [0, 1], share."""
     first, second = first[None].float(), second[None].float()
-    forward, backward = motion(first, second), motion(second, first)
+    brightness = levels(first, second)
+    here, there = brightness.first(first, 0.5), brightness.second(second, 0.5)
+    forward, backward = motion(here, there), motion(there, here)
     return Pair(
         first,
         second,
         forward,
         backward,
-        _trust(first, second, forward, backward),
-        _trust(second, first, backward, forward),
-        _difference(first, second),
+        _trust(here, there, forward, backward),
+        _trust(there, here, backward, forward),
+        _difference(here, there),
+        brightness,
+        _doubt(here, there, forward, backward),
     )
+
+
+def _doubt(here: Tensor, there: Tensor, forward: Tensor, backward: Tensor) -> float:
+    """How little the motion says about the whole frame, from 0 to 1."""
+    astray = (forward + _look_up(backward, forward)).norm(dim=1)
+    lost = float((astray > ASTRAY).float().mean())
+    followed, change = ((here - other).square().mean() + NOISE for other in (_look_up(there, forward), there))
+    left = float(followed / change)
+    return max(_rise(lost, LOST) * _rise(left, LOST_LEFT), _rise(left, UNEXPLAINED))
+
+
+def _rise(value: float, between: tuple[float, float]) -> float:
+    """0 up to the first of two values, 1 from the second one on."""
+    return min(max((value - between[0]) / (between[1] - between[0]), 0.0), 1.0)
 
 
 def at(pair: Pair, time: float) -> Tensor:
@@ -165,7 +195,8 @@ def at(pair: Pair, time: float) -> Tensor:
     way = _without_seams(filled(way, weight))
 
     to_first, to_second = -time * way, (1 - time) * way
-    first, second = _look_up(pair.first, to_first, "bicubic"), _look_up(pair.second, to_second, "bicubic")
+    first = pair.brightness.first(_look_up(pair.first, to_first, "bicubic"), time)
+    second = pair.brightness.second(_look_up(pair.second, to_second, "bicubic"), time)
     first_share = (1 - time) * _seen(pair.forward, way, to_first)
     second_share = time * _seen(pair.backward, -way, to_second)
     frame = (first_share * first + second_share * second) / (first_share + second_share)
@@ -175,7 +206,8 @@ def at(pair: Pair, time: float) -> Tensor:
     standing = (2 - way.norm(dim=1, keepdim=True) / STANDING).clamp(0, 1)
     frame = torch.lerp(frame, still, torch.maximum(unmatched / (unmatched + unmoved), standing))
     # What came into view between the frames was in neither; the nearer one is the better guess.
-    return torch.where(weight > LEAST_WEIGHT, frame, first if time <= 0.5 else second)[0].clamp(0, 1)
+    frame = torch.where(weight > LEAST_WEIGHT, frame, first if time <= 0.5 else second)
+    return frame.lerp(still, pair.doubt)[0].clamp(0, 1)
 
 
 def _seen(flow: Tensor, way: Tensor, to_frame: Tensor) -> Tensor:
