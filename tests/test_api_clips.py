@@ -18,7 +18,6 @@ import restore
 from tests.clips import Sound, cut_off, pictures, write_clip
 from tests.server import Server, running
 from tests.test_api import job_of, wait_for
-from tests.zerogpu import device_service
 
 BUILT_IN = {"model": "built-in", "api_name": "/upscale_video"}
 
@@ -153,17 +152,3 @@ def test_a_file_is_probed_whatever_it_is(client: Client, small: Path, tmp_path: 
         (tmp_path / name).write_text("Dear all,\n" * 20)
         with pytest.raises(AppError, match=sentence):
             client.predict(handle_file(tmp_path / name), api_name="/probe")
-
-
-def test_a_gpu_that_is_lent_takes_no_clips(small: Path, tmp_path: Path) -> None:
-    with device_service() as service:
-        variables = {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": service.url}
-        with running(tmp_path / "space", **variables) as server:
-            client = Client(server.url, verbose=False, download_files=tmp_path)
-            with pytest.raises(AppError, match="Clips are not restored here"):
-                client.predict(handle_file(small), **BUILT_IN)
-            with pytest.raises(AppError, match="Clips are not restored here"):
-                client.predict(handle_file(small), fps=60, api_name="/interpolate_video")
-            offered = {each["props"].get("elem_id") for each in client.config["components"]}
-            assert "run" in offered
-            assert not {"clip-run", "pace-run"} & offered

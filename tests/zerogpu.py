@@ -24,14 +24,14 @@ class ForkingGpu:
 
     As there, no exception but ``gr.Error`` comes back as it is, a process that ends without an answer is "aborted", and
     so is one that takes longer than was asked for. ``asked`` are the seconds of each call, of which there are ``quota``
-    altogether; a second lasts ``second`` seconds.
+    altogether; ``lasts`` says how long so many seconds last.
     """
 
     def __init__(self, task: Callable[..., Any], duration: Callable[..., int]) -> None:
         self._task, self._duration = task, duration
         self.asked: list[int] = []
         self.quota = math.inf
-        self.second = 1.0
+        self.lasts: Callable[[int], float] = float
 
     def __call__(self, *arguments: Any) -> Any:
         seconds = self._duration(*arguments)
@@ -46,7 +46,7 @@ class ForkingGpu:
         process.start()
         theirs.close()
         try:
-            if not ours.poll(seconds * self.second):
+            if not ours.poll(self.lasts(seconds)):
                 process.kill()
             answer = pickle.loads(ours.recv_bytes())
         except EOFError:
@@ -76,18 +76,24 @@ def forking_gpu(task: Callable[..., Any], *, duration: Callable[..., int]) -> Fo
 
 
 class DeviceService:
-    """The service's address and the requests that came in; ``quota_left`` once somebody has no more seconds."""
+    """The service's address and the requests that came in; ``quota_left`` once somebody has no more seconds.
+
+    Where ``calls_left`` is set, nobody has any after so many calls.
+    """
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.url = ""
         self.quota_left: int | None = None
+        self.calls_left: int | None = None
 
     def answer(self, path: str) -> tuple[int, dict[str, Any]]:
         if path != "/schedule":
             return 200, {}
-        if self.quota_left is not None:
-            return 429, {"left": self.quota_left, "wait": 3600}
+        if self.quota_left is not None or self.calls_left == 0:
+            return 429, {"left": self.quota_left or 0, "wait": 3600}
+        if self.calls_left is not None:
+            self.calls_left -= 1
         return 200, {"idle": True, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "token"}
 
 
