@@ -47,7 +47,7 @@ STYLES = """
   background: var(--block-background-fill);
 }
 .restore-own-jobs a { overflow-wrap: anywhere; }
-.restore-own-jobs time { flex: 1; }
+.restore-own-jobs time { flex: 1 0 auto; white-space: nowrap; }
 .restore-own-jobs button {
   min-height: 32px; padding: 2px 10px; border: 1px solid var(--border-color-primary); border-radius: var(--radius-sm);
   background: none; color: var(--body-text-color); font: inherit; font-size: var(--text-sm); cursor: pointer;
