@@ -43,7 +43,7 @@ class Box:
 class Trial:
     """What one model made of the crop: ``file``, in ``seconds``; or ``problem``, a sentence on why it made nothing.
 
-    ``download_bytes`` is the size of what would have to be downloaded first, and set only where that is the problem.
+    ``missing`` says that it would have to be downloaded first, ``download_bytes`` how much that is, where it is known.
     ``warnings`` say what the result lacks.
     """
 
@@ -54,8 +54,14 @@ class Trial:
     file: str | None = None
     seconds: float | None = None
     problem: str | None = None
+    missing: bool = False
     download_bytes: int | None = None
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, entry: Checkpoint) -> Trial:
+        """The trial of a model that has made nothing yet."""
+        return cls(entry.name, entry.title, entry.licence, entry.commercial)
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,11 @@ def try_models(
     """
     settings = settings or load_settings()
     progress = progress or Progress()
-    stage = _stage(step)
     entries = _entries(models)
     image = read_image(source, settings)
     height, width = image.pixels.shape[:2]
     box = crop_box(width, height, centre)
-    stage = replace(stage, scale=max(1.0, min(stage.scale, LARGEST_SIDE / box.width)))
+    stage = tried_stage(step, box)
     bench = _Bench(_cut(image, box), stage, folder, settings, download, run_chain)
     return Tryout(
         source_size=(width, height),
@@ -149,13 +154,12 @@ class _Bench:
 
     def attempt(self, entry: Checkpoint, progress: Progress) -> Trial:
         """Run one model over the crop."""
-        trial = Trial(entry.name, entry.title, entry.licence, entry.commercial)
+        trial = Trial.of(entry)
         steps = [replace(self.stage, model=entry.name)]
         engine = Engine.start(self.settings, progress, download=self.download)
         try:
             if not self.download and weights.find(entry, self.settings) is None:
-                size = _download_size(entry, self.stage, self.settings)
-                return replace(trial, problem=_not_here(entry, size), download_bytes=size)
+                return left_out(entry, self.stage, self.settings)
             result, reports = restore_pixels(self.crop, steps, engine, self.run_chain)
         except WeightsError as error:
             return replace(trial, problem=str(error))
@@ -179,18 +183,24 @@ def crop_box(width: int, height: int, centre: tuple[float, float]) -> Box:
     return Box(left, top, side, side)
 
 
-def _stage(step: Mapping[str, Any]) -> Upscale:
+def tried_stage(step: Mapping[str, Any], box: Box) -> Upscale:
+    """The stage ``step`` for the crop ``box``, with the built-in model; raises ``SettingsError`` for another stage."""
     (stage,) = parse_steps([{**step, "model": BUILT_IN, "target": None}])
     if not isinstance(stage, Upscale):
         raise SettingsError("Only a stage that enlarges can be tried with several models.")
-    return stage
+    return replace(stage, scale=max(1.0, min(stage.scale, LARGEST_SIDE / box.width)))
+
+
+def tried_models(models: Sequence[str]) -> list[Checkpoint]:
+    """The entries of the catalogue; raises ``SettingsError`` for a model that there is not, or where none is named."""
+    if not models:
+        raise SettingsError("There is no model to try: name at least one.")
+    return [catalog.checkpoint(name) for name in dict.fromkeys(models)]
 
 
 def _entries(models: Sequence[str]) -> list[Checkpoint]:
-    """The entries of the catalogue; raises ``SettingsError`` for a model that there is not or that does not enlarge."""
-    if not models:
-        raise SettingsError("There is no model to try: name at least one.")
-    entries = [catalog.checkpoint(name) for name in dict.fromkeys(models)]
+    """``tried_models`` for a picture; raises ``SettingsError`` for one that does not enlarge a single frame."""
+    entries = tried_models(models)
     for entry in entries:
         if Upscale(model=entry.name).uses_shots:
             raise SettingsError(
@@ -216,6 +226,9 @@ def _download_size(entry: Checkpoint, stage: Upscale, settings: Settings) -> int
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
-def _not_here(entry: Checkpoint, size: int | None) -> str:
+def left_out(entry: Checkpoint, stage: Upscale, settings: Settings) -> Trial:
+    """The trial of a model that is not on this machine and is not to be downloaded."""
+    size = _download_size(entry, stage, settings)
     much = "" if size is None else f" ({size / MEGA:.1f} MB)"
-    return f"{entry.title} is not on this machine and would have to be downloaded first{much}."
+    problem = f"{entry.title} is not on this machine and would have to be downloaded first{much}."
+    return replace(Trial.of(entry), problem=problem, missing=True, download_bytes=size)

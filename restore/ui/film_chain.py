@@ -124,6 +124,16 @@ def colours(value: object) -> bool:
     return any(on and isinstance(step, Mapping) and step.get("stage") == Colorize.stage for on, step in entries)
 
 
+def with_model(value: object, model: str) -> dict[str, Any]:
+    """The value of an editor in which the first stage that enlarges, of those switched on, has ``model``."""
+    steps = list(edited_chain(value))
+    for place, step in enumerate(steps):
+        if step.enabled and isinstance(step.stage, Upscale):
+            steps[place] = replace(step, stage=replace(step.stage, model=model))
+            break
+    return editor_value(steps)
+
+
 def loaded_steps(value: object) -> tuple[ChainStep, ...]:
     """The steps in the file that was chosen in an editor; raises ``SettingsError`` for what is no recipe."""
     words = value.get("file") if isinstance(value, Mapping) else None

@@ -23,11 +23,12 @@ from restore.ui import markup
 from restore.ui.attach import QUIET, Update, attach
 from restore.ui.clip_again import lasting
 from restore.ui.clip_options import ClipComponents
+from restore.ui.clip_tryout_panel import ClipTryout
 from restore.ui.clip_upload import ClipUpload
 from restore.ui.clip_work import ClipWork, plan_work
 from restore.ui.cut_panel import CutPanel
 from restore.ui.errors import to_gradio_error
-from restore.ui.film_chain import chain_editor, chosen_steps, colours, editor_value, loaded_steps
+from restore.ui.film_chain import chain_editor, chosen_steps, colours, editor_value, loaded_steps, with_model
 from restore.ui.film_link import chain_link, link_to
 from restore.ui.film_moment import MomentPanel
 from restore.ui.film_panel import FilmPanel
@@ -49,6 +50,7 @@ PARAMETERS = (
     "film-pair",
     "film-frame",
     "film-moment",
+    "film-try",
     "film-cuts",
     "film-shots",
     "film-proposals",
@@ -77,6 +79,7 @@ def build_film_tab(
         references = ReferencePanel(PREFIX, settings)
     frame = FramePanel(PREFIX)
     moment = MomentPanel(PREFIX)
+    tryout = ClipTryout(settings, PREFIX)
     asked: list[Component] = [upload.file, chain, *clip.inputs, *cuts.inputs]
 
     def read(file: Mapping[str, Any] | None, steps: object, *values: Any) -> ClipWork:
@@ -96,7 +99,7 @@ def build_film_tab(
         return with_references(read(*values), id)
 
     def show_clip(info: ClipInfo | None) -> Update:
-        return {**frame.clip(info), **moment.clip(info), **cuts.forget()}
+        return {**frame.clip(info), **moment.clip(info), **tryout.clip(info), **cuts.forget()}
 
     def plan_all(*values: Any) -> tuple[ClipPlan, Settings]:
         return plan_work(read(*values), store.root), settings
@@ -126,6 +129,9 @@ def build_film_tab(
         """What depends on the chain alone."""
         return {link: link_to(value), shots: gr.Column(visible=colours(value))}
 
+    def use_model(name: str, value: object) -> Update:
+        return {chain: with_model(value, name)}
+
     def load(value: object) -> Any:
         try:
             return editor_value(loaded_steps(value))
@@ -142,7 +148,7 @@ def build_film_tab(
             return {link: markup.failure(to_gradio_error(error))}
         return {chain: value, **follow(value)}
 
-    upload.connect(show_clip, [*frame.of_clip, *moment.of_clip, *cuts.of_clip], lambda name: {}, [])
+    upload.connect(show_clip, [*frame.of_clip, *moment.of_clip, *tryout.of_clip, *cuts.of_clip], lambda name: {}, [])
     clip.connect(upload.file, settings)
     summary.connect(store, read, asked, [upload.file.change, chain.input, chain.change, *clip.chosen])
     shots_found = references.connect(page, store, executor, plan_colour, upload.file, asked, concurrency_limit)
@@ -178,3 +184,4 @@ def build_film_tab(
     cuts.connect(page, store, plan_all, asked, concurrency_limit)
     frame.connect(page, store, executor, plan_frame, asked_with_shots, concurrency_limit)
     moment.connect(page, store, read_all, asked_with_shots, concurrency_limit)
+    tryout.connect_clip(page, store, read, asked, use_model, [chain], concurrency_limit)

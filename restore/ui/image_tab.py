@@ -23,10 +23,10 @@ from restore.ui.attach import QUIET, Update, attach
 from restore.ui.errors import to_gradio_error
 from restore.ui.face_panel import FacePanel
 from restore.ui.options import UpscaleOptions
+from restore.ui.picture_tryout import PictureTryout
 from restore.ui.results import ResultPanel, result_values, shown_pair
 from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
-from restore.ui.tryout_panel import TryoutPanel
 from restore.ui.uploads import FORMATS, SAME, given_upload, result_name, uploaded
 
 # Pictures that are decoded for a preview at the same time: each may take hundreds of megabytes. They have a limit of
@@ -98,7 +98,7 @@ def build_image_tab(
                 )
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
             panel = ResultPanel(settings)
-    tryout = TryoutPanel(settings)
+    tryout = PictureTryout(settings)
 
     def show_upload(file: Mapping[str, Any] | None) -> Update:
         if file is None:
@@ -163,7 +163,7 @@ def build_image_tab(
         concurrency_limit=concurrency_limit,
         remembered=True,
     )
-    tryout.connect(page, store, executor, upload, options, concurrency_limit)
+    tryout.connect_picture(page, store, executor, upload, options, concurrency_limit)
 
 
 def upload_preview(address: str, words: str, elem_id: str) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +11,26 @@ from gradio.blocks import Block
 from gradio.components import Component
 
 from restore import catalog
-from restore.executors import Executor
 from restore.inventory import ModelState, model_facts
 from restore.jobs import Function, Job, JobStore
-from restore.media.images import probe_image
-from restore.models import BUILT_IN, for_pictures
-from restore.progress import Progress
+from restore.models import BUILT_IN
 from restore.settings import Settings
-from restore.stages import Upscale
-from restore.tryout import CROP_SIDE, try_models
+from restore.tryout import CROP_SIDE
 from restore.ui import markup
 from restore.ui.attach import QUIET, Update, attach
-from restore.ui.options import Chosen, UpscaleOptions
+from restore.ui.options import UpscaleOptions
 from restore.ui.run_buttons import run_and_stop
 from restore.ui.texts import both, label
-from restore.ui.uploads import given_upload
+from restore.ui.time_slider import time_slider
 from restore.ui.viewer import Cell, grid_value, try_grid
 
 MIDDLE = 50
 """Percent of the width and the height."""
 
 # The value is {src, width, height, x, y}: the picture, the crop's sides and its middle as fractions of the picture's.
-PICKER = f"""
-<div class="restore-picker" hidden role="img" aria-labelledby="picker-name">
-  <span class="restore-picker-name" id="picker-name">{both("upload_preview")}</span>
+PICKER = """
+<div class="restore-picker" hidden role="img" aria-labelledby="NAME">
+  <span class="restore-picker-name restore-unseen" id="NAME">WORDS</span>
   <img alt="" draggable="false"><span class="restore-crop"></span>
 </div>"""
 
@@ -79,80 +74,83 @@ TO_SLIDERS = "(value) => [Math.round(100 * value.x), Math.round(100 * value.y)]"
 TO_PICKER = "(x, y, value) => value && { ...value, x: x / 100, y: y / 100 }"
 
 
-def try_upload(
-    source: Path,
-    centre: tuple[float, float],
-    chosen: Chosen,
-    download: bool,
-    executor: Executor,
-    progress: Progress,
-    folder: Path,
-) -> dict[str, Any]:
-    """The work of a job: run every model over a crop of ``source``."""
-    tryout = try_models(
-        source,
-        folder,
-        centre,
-        model_names(),
-        chosen.stage.to_dict(),
-        progress,
-        download=download,
-        settings=chosen.settings,
-        run_chain=executor.run_chain,
-    )
-    return {"tryout": tryout.to_dict()}
+Work = Callable[..., tuple[Function, str]]
+"""Given the middle of the crop, as shares of the sides, whether to download what is missing, and the raw values of what
+the tab asks for: the work of a job and its title."""
+
+Use = Callable[..., Update]
+"""Given the name of a model and the values of some components, what it means to take that model over into them."""
 
 
-def model_names() -> list[str]:
-    """The models to try, the built-in one first."""
-    return sorted(for_pictures(Upscale.stage), key=lambda name: name != BUILT_IN)
+def into(options: UpscaleOptions) -> Use:
+    """Take a model over into ``options``, of which no card stands for a single model."""
+    return lambda name, *_: {options.model: name, options.preset: None}
 
 
 class TryoutPanel:
-    """The components, made where it is called for; a ``JobPanel``."""
+    """The components, made where it is called for; a ``JobPanel``.
 
-    status_id = "tryout-status"
+    The names of the elements begin with ``prefix``, and so does the parameter of the page's address. For a clip there
+    is a slider for the moment as well; ``models`` are those that are tried.
+    """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        with gr.Accordion(label("tryout"), open=False, elem_id="tryout") as self._accordion:
-            gr.HTML(markup.note(both("tryout_info")))
+    def __init__(self, settings: Settings, models: Sequence[str], prefix: str = "", *, clip: bool = False) -> None:
+        self.settings, self._models = settings, models
+        self._parameter, self.status_id = f"{prefix}try", f"{prefix}tryout-status"
+        name = f"{prefix}picker-name"
+        words = both("clip_preview") if clip else both("upload_preview")
+        with gr.Accordion(label("tryout"), open=False, elem_id=f"{prefix}tryout") as self._accordion:
+            gr.HTML(markup.note(both("clip_tryout_info") if clip else both("tryout_info")))
             with gr.Row():
                 with gr.Column(scale=2, min_width=280):
-                    self._picker = gr.HTML(
-                        html_template=PICKER,
+                    self.picker = gr.HTML(
+                        html_template=PICKER.replace("NAME", name).replace("WORDS", words),
                         css_template=PICKER_STYLES,
                         js_on_load=PICKER_SCRIPT,
                         apply_default_css=False,
-                        elem_id="picker",
+                        elem_id=f"{prefix}picker",
                     )
                 with gr.Column(scale=3, min_width=280):
+                    self._time = time_slider(f"{prefix}tryout-time") if clip else None
                     self._across = gr.Slider(
-                        0, 100, MIDDLE, step=1, label=label("tryout_across"), elem_id="tryout-across"
+                        0, 100, MIDDLE, step=1, label=label("tryout_across"), elem_id=f"{prefix}tryout-across"
                     )
-                    self._down = gr.Slider(0, 100, MIDDLE, step=1, label=label("tryout_down"), elem_id="tryout-down")
-                    self._download = gr.Checkbox(False, label=label("tryout_download"), elem_id="tryout-download")
-                    self._run, self._stop = run_and_stop(label("tryout_run"), "tryout-")
+                    self._down = gr.Slider(
+                        0, 100, MIDDLE, step=1, label=label("tryout_down"), elem_id=f"{prefix}tryout-down"
+                    )
+                    self._download = gr.Checkbox(
+                        False, label=label("tryout_download"), elem_id=f"{prefix}tryout-download"
+                    )
+                    self._run, self._stop = run_and_stop(label("tryout_run"), f"{prefix}tryout-")
             self._status = gr.HTML(visible=False, elem_id=self.status_id)
-            self._grid = try_grid("tryout-grid")
+            self._grid = try_grid(f"{prefix}tryout-grid")
 
     @property
     def components(self) -> list[Block]:
         return [self._accordion, self._status, self._grid]
 
     @property
+    def place(self) -> list[Component]:
+        """Where the middle of the crop lies, in percent of the width and of the height."""
+        return [self._across, self._down]
+
+    @property
+    def unfolded(self) -> Any:
+        """The event in which somebody unfolds the panel."""
+        return self._accordion.expand
+
+    @property
     def of_picture(self) -> list[Component]:
         """What ``picture`` and ``no_picture`` change."""
-        return [self._picker, self._across, self._down]
+        return [self.picker, self._across, self._down]
 
     def picture(self, address: str, width: int, height: int) -> Update:
         """Let the crop be chosen on the picture at ``address``, whose size in pixels is this; first in the middle."""
-        side = min(CROP_SIDE, width, height)
-        value = {"src": address, "width": side / width, "height": side / height, "x": 0.5, "y": 0.5}
-        return {self._picker: gr.HTML(value=value), self._across: MIDDLE, self._down: MIDDLE}
+        value = {**picked(address, width, height), "x": 0.5, "y": 0.5}
+        return {self.picker: gr.HTML(value=value), self._across: MIDDLE, self._down: MIDDLE}
 
     def no_picture(self) -> Update:
-        return {self._picker: gr.HTML(value=None), self._across: MIDDLE, self._down: MIDDLE}
+        return {self.picker: gr.HTML(value=None), self._across: MIDDLE, self._down: MIDDLE}
 
     def standing(self, html: str) -> Update:
         # Opened, because the page may come to a job that was begun before it was loaded.
@@ -182,39 +180,32 @@ class TryoutPanel:
         self,
         page: gr.Blocks,
         store: JobStore,
-        executor: Executor,
-        upload: Component,
-        options: UpscaleOptions,
+        work: Work,
+        inputs: list[Component],
+        use: Use,
+        used: list[Component],
         concurrency_limit: int,
     ) -> None:
-        """Let the crop of ``upload`` be chosen and tried, and a model be taken over into ``options``."""
+        """Let the crop be tried as ``work`` says of ``inputs``, and a model be taken over into ``used`` by ``use``."""
 
-        def begin(
-            file: Mapping[str, Any] | None, across: Any, down: Any, download: Any, *values: Any
-        ) -> tuple[Function, str]:
-            source = given_upload(file, both("no_picture"))
-            probe_image(source, self._settings)
-            chosen = options.read(*values)
-            centre = (across / 100, down / 100)
-            work = partial(try_upload, source, centre, chosen, download is True, executor)
-            return work, f"All models on a crop of {source.name}"
+        def begin(across: Any, down: Any, download: Any, *values: Any) -> tuple[Function, str]:
+            return work((across / 100, down / 100), download is True, *values)
 
         def show_download() -> gr.Checkbox:
-            names = model_names()
-            tried = (each for each in model_facts(self._settings) if each.name in names)
+            tried = (each for each in model_facts(self.settings) if each.name in self._models)
             missing = [each for each in tried if each.state is ModelState.DOWNLOAD]
             size = sum(each.download_bytes or 0 for each in missing)
             return gr.Checkbox(label=label("tryout_download") + f" ({markup.file_size(size)})", visible=bool(missing))
 
-        def use_model(event: gr.SelectData) -> Update:
+        def use_model(event: gr.SelectData, *values: Any) -> Update:
             catalog.checkpoint(str(event.value))
-            return {options.model: str(event.value), options.preset: None}  # no card stands for a single model
+            return use(str(event.value), *values)
 
-        place = [self._across, self._down]
-        self._picker.select(None, self._picker, place, js=TO_SLIDERS, **QUIET)
-        gr.on([each.change for each in place], None, [*place, self._picker], self._picker, js=TO_PICKER, **QUIET)
+        moved = [self._across.change, self._down.change]
+        self.picker.select(None, self.picker, self.place, js=TO_SLIDERS, **QUIET)
+        gr.on(moved, None, [*self.place, self.picker], self.picker, js=TO_PICKER, **QUIET)
         self._accordion.expand(show_download, None, self._download, queue=False, **QUIET)
-        self._grid.select(use_model, None, [options.model, options.preset], queue=False, **QUIET)
+        self._grid.select(use_model, used, used, preprocess=False, queue=False, **QUIET)
         attach(
             page,
             store,
@@ -222,10 +213,16 @@ class TryoutPanel:
             self._run,
             self._stop,
             begin,
-            [upload, self._across, self._down, self._download, *options.inputs],
-            parameter="try",
+            [self._across, self._down, self._download, *inputs],
+            parameter=self._parameter,
             concurrency_limit=concurrency_limit,
         )
+
+
+def picked(address: str, width: int, height: int) -> dict[str, Any]:
+    """What the picker shows of a picture of this size in pixels, but for the place."""
+    side = min(CROP_SIDE, width, height)
+    return {"src": address, "width": side / width, "height": side / height}
 
 
 def _cell(trial: Mapping[str, Any], folder: Path) -> Cell:
@@ -240,7 +237,8 @@ def _cell(trial: Mapping[str, Any], folder: Path) -> Cell:
         badges.append(markup.duration(trial["seconds"]).html)
         notes = "".join(markup.note(markup.english(warning)) for warning in trial["warnings"])
         return Cell(name, title, folder / trial["file"], notes, badges)
-    if trial["download_bytes"] is None:
+    if not trial.get("missing"):
         return Cell(name, title, None, markup.english(trial["problem"]), badges)
-    badges.append(both("needs", size=markup.file_size(trial["download_bytes"])))
+    if trial["download_bytes"] is not None:
+        badges.append(both("needs", size=markup.file_size(trial["download_bytes"])))
     return Cell(name, title, None, both("trial_missing"), badges)

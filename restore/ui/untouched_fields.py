@@ -33,8 +33,8 @@ CHOICES: Mapping[str, Sequence[str]] = {
 # The value is {src, parts, drawn}: the frame, the rectangles as [left, top, width, height] in percent of it, and the
 # one that was drawn last, as text.
 FRAME = f"""
-<div class="restore-untouched" hidden role="img" aria-labelledby="untouched-name">
-  <span class="restore-picker-name" id="untouched-name">{both("untouched_shown")}</span>
+<div class="restore-untouched" hidden role="img" aria-labelledby="NAME">
+  <span class="restore-picker-name restore-unseen" id="NAME">{both("untouched_shown")}</span>
   <img alt="" draggable="false"><span class="restore-parts"></span>
 </div>"""
 
@@ -119,7 +119,7 @@ class UntouchedFields:
             elem_id=f"{prefix}untouched-parts",
         )
         self._frame = gr.HTML(
-            html_template=FRAME,
+            html_template=FRAME.replace("NAME", f"{prefix}untouched-name"),
             css_template=FRAME_STYLES,
             js_on_load=FRAME_SCRIPT,
             apply_default_css=False,

@@ -24,6 +24,7 @@ from restore.ui.clip_options import ClipComponents
 from restore.ui.clip_preview import first_frame
 from restore.ui.clip_results import ClipPanel
 from restore.ui.clip_run import ClipRun
+from restore.ui.clip_tryout_panel import ClipTryout
 from restore.ui.clip_upload import ClipUpload
 from restore.ui.clip_work import ClipWork, plan_work
 from restore.ui.cut_panel import CutPanel
@@ -31,11 +32,12 @@ from restore.ui.face_panel import FacePanel
 from restore.ui.frame_panel import FramePanel
 from restore.ui.options import CLIP_WORDS, UpscaleOptions
 from restore.ui.texts import both
+from restore.ui.tryout_panel import into
 from restore.ui.uploads import clip_result_name, given_upload
 
 PREFIX = "clip-"
 
-PARAMETERS = ("video", "frame", "pair", "clip-faces", "clip-cuts")
+PARAMETERS = ("video", "frame", "pair", "clip-faces", "clip-cuts", "clip-try")
 """The parameters of the page's address that name jobs of this tab."""
 
 FRAME_SECONDS = 1
@@ -60,6 +62,7 @@ def build_video_tab(
         with gr.Column(scale=3, min_width=300, elem_classes="restore-results"):
             panel = ClipPanel(settings, PREFIX, "video", "pair")
     frame = FramePanel()
+    tryout = ClipTryout(settings, PREFIX)
     asked: list[Component] = [upload.file, *clip.inputs, *cuts.inputs, *options.inputs, *faces.options.inputs]
 
     def read(file: Mapping[str, Any] | None, *values: Any) -> ClipWork:
@@ -73,7 +76,7 @@ def build_video_tab(
         return ClipWork(source, clip_result_name(source, choice.encoding), stages, chosen.settings, choice)
 
     def show_clip(info: ClipInfo | None) -> Update:
-        return {**frame.clip(info), **faces.forget(), **cuts.forget()}
+        return {**frame.clip(info), **tryout.clip(info), **faces.forget(), **cuts.forget()}
 
     def choose_example(name: str) -> Update:
         return {options.preset: name, **options.choose_preset(name)}
@@ -94,7 +97,7 @@ def build_video_tab(
 
     upload.connect(
         show_clip,
-        [*frame.of_clip, *faces.of_upload, *cuts.of_clip],
+        [*frame.of_clip, *tryout.of_clip, *faces.of_upload, *cuts.of_clip],
         choose_example,
         [options.preset, *options.governed],
     )
@@ -117,3 +120,5 @@ def build_video_tab(
     cuts.connect(page, store, plan_all, asked, concurrency_limit)
     frame.connect(page, store, executor, plan_frame, asked, concurrency_limit)
     faces.connect(page, store, look, [frame.time, *asked], concurrency_limit)
+    used: list[Component] = [options.model, options.preset]
+    tryout.connect_clip(page, store, read, asked, into(options), used, concurrency_limit)
