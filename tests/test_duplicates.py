@@ -97,6 +97,16 @@ def test_a_picture_that_stands_still_is_not_stretched_into_the_motion_after_it()
     assert max(gaps(left)) <= LONGEST_HOLD
 
 
+def test_every_frame_ends_when_it_did_however_its_time_is_smoothed() -> None:
+    rate = Fraction(25)
+    for drawings in ([0] * 12, [*range(12)] + [12] * 20, [number * 24 // 30 for number in range(31)]):
+        left = list(without_copies(clip(drawings, rate), Found()))
+        paced = list(evenly(left, 1 / rate))
+        assert [frame.pts + frame.duration for frame in paced] == [frame.pts + frame.duration for frame in left]
+        assert min(frame.duration for frame in paced) > 0
+        assert min(gaps(paced)) > 0
+
+
 def test_nothing_is_a_copy_across_a_cut_and_no_time_is_smoothed_across_one() -> None:
     rate = Fraction(25)
     drawings = [number // 2 for number in range(24)] + [number // 3 for number in range(33, 60)]

@@ -122,6 +122,7 @@ def _paced(waiting: deque[Frame], before: deque[Fraction], last: Frame | None, s
     if before and gaps and max(gaps) - min(gaps) > shortest / 2:  # rounding alone is nothing to smooth
         even = _on_line(times, len(before))
         pts = min(max(even, frame.pts - shortest), frame.pts + shortest)
+    pts = min(pts, frame.pts + max(frame.duration - shortest / 4, Fraction(0)))  # it ends when it did
     if last is not None:
         pts = max(pts, last.pts + shortest / 4)  # they stay in order
     before.append(frame.pts)
