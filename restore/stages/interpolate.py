@@ -35,7 +35,7 @@ FINEST_RATE = 1_000_000
 """The largest denominator of a rate: those of factors with many decimals would be too large for the files."""
 
 NEARLY_WHOLE = Fraction(1, 100)
-"""How far one divided by ``time_step`` may be from a whole number that was meant: 0.33 stands for a third."""
+"""How far ``time_step`` times a whole number may be from one if that number was meant: 0.33 stands for a third."""
 
 LONGEST_MOTION = Fraction(1, 2)
 """Seconds between two frames up to which there is motion between them; a picture that stands longer is left standing.
@@ -107,7 +107,7 @@ class Interpolate:
         if self.time_step is not None:
             exact = 1 / Fraction(str(self.time_step))
             whole = Fraction(round(exact))
-            return whole if abs(exact / whole - 1) <= NEARLY_WHOLE else exact
+            return whole if abs(whole / exact - 1) <= NEARLY_WHOLE else exact
         return None if self.factor is None else Fraction(str(self.factor))
 
     @property
