@@ -291,7 +291,7 @@ class _Begun:
         lender = settings.lender if any(stage.models for stage in self.opened) else None
         most, seconds = None, Fraction(str(settings.segment_seconds))
         if lender is not None:
-            portion = portion_of(self.plan, settings)
+            portion = portion_of(self.plan, self.opened, settings)
             most, seconds = portion.frames, portion.seconds
         if keep_master and not self._has_room_for_master(root):
             keep_master = False

@@ -15,8 +15,9 @@ from fractions import Fraction
 from itertools import pairwise
 
 from restore.clip_plan import counts_through
+from restore.models import BUILT_IN
 from restore.settings import MEGA
-from restore.stages import Stage
+from restore.stages import Interpolate, Stage
 
 LARGEST_GPU_SECONDS = 120
 """Seconds that one call may take at most; what needs more has to be refused, or cut up, before it is asked for."""
@@ -37,6 +38,9 @@ MACS_PER_SECOND = {"half": 4e12, "float32": 2e12}
 """Multiply-accumulate operations in the body of a network, by its precision."""
 
 FLOAT_BYTES = 4
+
+FLOW_SECONDS_PER_MEGAPIXEL = 20.0
+"""To make a megapixel between two frames with no network, where that lies between two stages with networks."""
 
 SECONDS_PER_MEGAPIXEL = 0.15
 """To fetch, resample and pack a megapixel that comes out of a network; processors do this, not the GPU."""
@@ -98,6 +102,8 @@ def clip_bytes(
 
 def lent_seconds(stage: Stage, width: int, height: int, *, bits: int = 8, precision: str = "auto") -> float:
     """Seconds that ``stage`` takes for a frame of this size on a GPU that is lent; see ``gpu_seconds``."""
+    if isinstance(stage, Interpolate) and stage.model == BUILT_IN:  # which works on a processor wherever it is
+        return width * height / MEGA * FLOW_SECONDS_PER_MEGAPIXEL
     slow = precision == "float32" or (bits > 8 and precision == "auto")
     work = stage.work(width, height)
     return work.macs / MACS_PER_SECOND["float32" if slow else "half"] + work.pixels / MEGA * SECONDS_PER_MEGAPIXEL

@@ -14,20 +14,23 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any, Protocol, TypeVar
 
 from restore import gpu_call, pipeline
 from restore.cost import LARGEST_GPU_SECONDS
 from restore.errors import BusyError, Cancelled, LimitError, RestoreError
 from restore.frame import Frame
+from restore.gpu_between import BetweenCall
 from restore.gpu_segment import SegmentCall, SegmentProgress, pack, unpack
 from restore.inference.engine import Engine
 from restore.progress import ClipProgress
 from restore.report import StageReport
-from restore.segments.flow import Chain, Lender, Made
+from restore.segments.flow import Chain, Lender, Made, networks_of
 from restore.segments.walk import Segment
 from restore.settings import Settings
 from restore.stages import Stage
+from restore.stages.interpolate import OpenInterpolate
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +165,7 @@ class ZeroGpuExecutor(_Line):
     ) -> Made:
         """As ``Lender``. Where a GPU is taken back before the work is done, one is asked for once more, for longer."""
         packed, settings = pack(frames), _without_lender(engine.settings)
-        shown = SegmentProgress(parts)
+        shown = SegmentProgress(parts, networks_of(chain.opened))
         for asked in (0, LARGEST_GPU_SECONDS):
             call = SegmentCall(chain, segment, packed, tuple(parts.names), settings, asked)
             try:
@@ -176,6 +179,18 @@ class ZeroGpuExecutor(_Line):
         for warning in answer.warnings:
             engine.warn(warning)
         return Made(list(unpack(answer.frames)), answer.stages)
+
+    def shown_between(
+        self, opened: OpenInterpolate, first: Frame, second: Frame, position: Fraction, engine: Engine
+    ) -> Frame:
+        """As ``Lender``."""
+        assert engine.rate is not None
+        frames = first, second
+        call = BetweenCall(opened, pack(frames), position, engine.rate, _without_lender(engine.settings))
+        answer = self._ask(call, gpu_call.PictureProgress(engine.progress, [opened.settings.stage]).update)
+        for warning in answer.warnings:
+            engine.warn(warning)
+        return answer.shown(frames)
 
     def _ask(self, call: gpu_call.Call[A], update: Callable[[], None]) -> A:
         """What came of ``call`` on a GPU; raises what went wrong there, or why there is none."""

@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from restore.chain import kept_memory
-from restore.clip_plan import ClipPlan
+from restore.clip_plan import ClipPlan, counts_through
 from restore.cost import LARGEST_GPU_SECONDS, WANTED_GPU_SECONDS, clip_bytes, clip_seconds
 from restore.errors import LimitError
 from restore.frame import Frame
 from restore.gpu_call import wire
 from restore.inference.engine import Engine
 from restore.progress import ClipProgress
-from restore.segments.flow import Chain, Flow
+from restore.segments.flow import Chain, Flow, networks_of
 from restore.segments.split import LONGEST_SHARE, needs_of
 from restore.segments.walk import Segment
 from restore.settings import MEBI, Settings
+from restore.stages import OpenStage
 
 MOST_BYTES = 1024 * MEBI
 """Of the frames that cross for a segment, there and back; while they do, several copies of them are held."""
@@ -93,7 +94,8 @@ class SegmentAnswer:
 
 @dataclass(frozen=True)
 class SegmentCall:
-    """What the GPU is asked for with a segment of a clip: an opened chain over its frames and those around them.
+    """What the GPU is asked for with a segment of a clip: the stages of a chain from the first with a network to the
+    last, over the frames that come to these.
 
     ``names`` are those of the parts of the work, ``asked`` are seconds of which an earlier call had too few.
     """
@@ -108,9 +110,10 @@ class SegmentCall:
     def estimate(self) -> int:
         frame = max(self.frames, key=lambda frame: frame.pixels.size)
         _, height, width = frame.pixels.shape
+        networks = networks_of(self.chain.opened)
         seconds = clip_seconds(
-            [stage.settings for stage in self.chain.opened],
-            self.chain.rates,
+            [stage.settings for stage in self.chain.opened[networks.start : networks.stop]],
+            self.chain.rates[networks.start : networks.stop + 1],
             len(self.frames),
             width,
             height,
@@ -122,7 +125,8 @@ class SegmentCall:
 
     def work(self, engine: Engine) -> SegmentAnswer:
         parts = ClipProgress(engine.progress, self.names, [0] * len(self.names))
-        flow = Flow(self.chain, self.segment, engine, parts)
+        networks = networks_of(self.chain.opened)
+        flow = Flow(self.chain, self.segment, engine, parts, networks.start, networks.stop)
         with kept_memory(engine), closing(flow.run(unpack(self.frames))) as made:
             frames = pack(list(made))
         return SegmentAnswer(frames, flow.stages(), tuple(engine.warnings))
@@ -130,27 +134,28 @@ class SegmentCall:
 
 @dataclass
 class SegmentProgress:
-    """Passes on to ``parts`` how much of each stage is done of a ``SegmentCall``."""
+    """Passes on to ``parts`` how much is done of a ``SegmentCall`` over the stages ``networks``."""
 
     parts: ClipProgress
+    networks: range
     _begun: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
         self._begun = list(self.parts.done)
 
     def update(self) -> None:
-        for part in self._stages:
+        for part in self._numbers:
             self.parts.done[part] = self._begun[part] + wire.done(part)
         self.parts.tick()
 
-    def finish(self, stages: Sequence[Mapping[str, Any]]) -> None:
-        """Count what came of it, and no frame that is still in work."""
-        for part, stage in zip(self._stages, stages, strict=True):
+    def finish(self, made: Sequence[Mapping[str, Any]]) -> None:
+        """Count what came of each stage, and no frame that is still in work."""
+        for part, stage in zip(self._numbers, made, strict=True):
             self.parts.done[part] = self._begun[part] + stage["frames"]
 
     @property
-    def _stages(self) -> range:
-        return range(1, len(self._begun) - 1)
+    def _numbers(self) -> range:
+        return range(self.networks.start + 1, self.networks.stop + 1)
 
 
 @dataclass(frozen=True)
@@ -161,8 +166,8 @@ class Portion:
     seconds: Fraction
 
 
-def portion_of(plan: ClipPlan, settings: Settings) -> Portion:
-    """How a clip is cut up for a GPU that is lent: always alike for the same plan.
+def portion_of(plan: ClipPlan, opened: Sequence[OpenStage], settings: Settings) -> Portion:
+    """How a clip is cut up for a GPU that is lent to the ``opened`` stages with networks: always alike for a plan.
 
     As a rule a segment takes ``WANTED_GPU_SECONDS`` at most, or longer where else most of that would be for the frames
     around it. Raises ``LimitError`` where not even one frame can be done at once.
@@ -170,23 +175,21 @@ def portion_of(plan: ClipPlan, settings: Settings) -> Portion:
     usual = Fraction(str(settings.segment_seconds))
     needs = needs_of(plan.stages, plan.rates)[0]
     around = needs.before + needs.after
-    width, height = plan.size
+    networks = networks_of(opened)
+    width, height = plan.sizes[networks.start]
     alpha = plan.info.video.alpha and plan.encoder.layout.alpha
+    stages, rates = plan.stages[networks.start : networks.stop], plan.rates[networks.start : networks.stop + 1]
+
+    def coming(frames: int) -> int:
+        """How many frames come to the first network, of so many of the source and those around them."""
+        return counts_through(plan.stages, plan.rates, frames + around)[networks.start]
 
     def seconds(frames: int) -> float:
-        return clip_seconds(
-            plan.stages,
-            plan.rates,
-            frames + around,
-            width,
-            height,
-            alpha=alpha,
-            bits=plan.info.video.bits,
-            precision=settings.precision,
-        )
+        bits, precision = plan.info.video.bits, settings.precision
+        return clip_seconds(stages, rates, coming(frames), width, height, alpha=alpha, bits=bits, precision=precision)
 
     def size(frames: int) -> int:
-        return clip_bytes(plan.stages, plan.rates, frames + around, width, height, alpha=alpha)
+        return clip_bytes(stages, rates, coming(frames), width, height, alpha=alpha)
 
     def fits(frames: int) -> bool:
         longest = LARGEST_GPU_SECONDS if frames <= max(1, around) else WANTED_GPU_SECONDS

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,13 +30,21 @@ from restore.media.clips.probe import probe
 from restore.segments.split import needs_of
 from restore.settings import Settings
 from restore.stages.upscale import OpenUpscale
+from restore.ui.between_preview import write_between
 from tests.clips import pictures, write_clip
+from tests.test_interpolate import weights as weights
 from tests.test_segments import made, seen, write_shots
 from tests.zerogpu import ForkingGpu, forking_gpu
 
 SECONDS = 60.0  # far more than anything here takes
 TWICE = Upscale(model="built-in", scale=2)
-CHAIN = (Interpolate(model="built-in", factor=2), TWICE)
+# The second and the third run where the GPU is, the others need none.
+CHAIN = (
+    Interpolate(model="built-in", factor=2),
+    TWICE,
+    Upscale(model="built-in", scale=1, strength=0.5),
+    Interpolate(model="built-in", factor=2, slow_motion=True),
+)
 LOSSLESS = Encoding(codec="ffv1")
 HERE = Settings(device="cpu", precision="float32", segment_seconds=0.3)
 
@@ -92,8 +101,9 @@ def test_a_clip_comes_out_as_from_this_process_however_often_the_quota_ends(
     assert [(stage.frames, stage.models, stage.notes) for stage in lent.stages] == [
         (stage.frames, stage.models, stage.notes) for stage in local.stages
     ]
-    last = {position.stage: (position.done, position.total) for position in positions}
-    assert last == {"decode": (50, 50), "interpolate": (100, 100), "upscale": (100, 100), "encode": (100, 100)}
+    last = {position.index: (position.done, position.total) for position in positions}
+    counts = [50, 100, 100, 100, len(whole), len(whole)]
+    assert last == {index: (count, count) for index, count in enumerate(counts)}
 
 
 def test_frames_that_repeat_cross_once_and_are_computed_once(gpu: ForkingGpu, there: Settings, tmp_path: Path) -> None:
@@ -187,6 +197,11 @@ def chained(plan: ClipPlan, stages: tuple[Any, ...], size: tuple[int, int]) -> C
     return replace(plan, stages=stages, rates=rates_through(stages, plan.rates[0]), size=size)
 
 
+def opened(plan: ClipPlan) -> list[Any]:
+    """What ``portion_of`` looks at of the opened stages of ``plan``, of which all have networks."""
+    return [SimpleNamespace(settings=stage, models=(stage,)) for stage in plan.stages]
+
+
 STAGES = st.sampled_from(
     (TWICE, Upscale(model="RealESRGAN_x4plus"), Upscale(model="pp-msvsr"), Interpolate(model="rife-4.6", fps=60))
 )
@@ -214,9 +229,9 @@ def test_no_call_takes_too_long_or_too_much_and_all_are_as_long_as_they_may_be(
 
     if not fits(1):
         with pytest.raises(LimitError, match="choose a smaller scale or target"):
-            portion_of(plan, Settings())
+            portion_of(plan, opened(plan), Settings())
         return
-    portion = portion_of(plan, Settings())
+    portion = portion_of(plan, opened(plan), Settings())
     assert fits(portion.frames)
     usual = Fraction(4)
     assert portion.seconds == min(usual, portion.frames / plan.rates[0] / 2)
@@ -225,10 +240,10 @@ def test_no_call_takes_too_long_or_too_much_and_all_are_as_long_as_they_may_be(
 
 def test_a_small_clip_is_cut_up_as_usual_and_a_huge_frame_is_refused(plan: ClipPlan) -> None:
     small = chained(plan, (TWICE,), (64, 48))
-    assert portion_of(small, Settings()) == Portion(math.ceil(8 * plan.rates[0]), Fraction(4))
+    assert portion_of(small, opened(small), Settings()) == Portion(math.ceil(8 * plan.rates[0]), Fraction(4))
     huge = chained(plan, (Upscale(model="RealESRGAN_x4plus", scale=4),), (4000, 3000))
     with pytest.raises(LimitError, match=r"Even one frame of this clip.* takes up to \d+ seconds.*smaller model"):
-        portion_of(huge, Settings())
+        portion_of(huge, opened(huge), Settings())
 
 
 @given(stages=st.lists(STAGES, max_size=3), frames=st.integers(1, 500), more=st.integers(0, 500))
@@ -288,3 +303,24 @@ def test_a_job_knows_how_long_nobody_has_watched_it(tmp_path: Path) -> None:
     time.sleep(0.01)
     assert 0.01 <= job.left_seconds < SECONDS
     store.close(SECONDS)
+
+
+# --- looks before the work
+
+
+def test_a_frame_between_two_is_made_there_as_it_is_here(
+    gpu: ForkingGpu, there: Settings, clip: Path, weights: Path, tmp_path: Path
+) -> None:
+    stage = Interpolate(model="ifrnet")
+    plan = plan_clip(probe(clip), clip, tmp_path / "out.mkv", [stage], ClipOptions(), HERE)
+    for moment, new in ((Fraction(1, 4), True), (Fraction(13, 20), False)):  # the second one at a cut
+        shown = []
+        for settings in (HERE, there):
+            folder = tmp_path / f"{new}{settings.lender is None}"
+            folder.mkdir()
+            at, with_network = plan.info.start + moment, replace(settings, weights=(weights,))
+            shown.append(write_between(plan, stage, at, Fraction(1, 2), folder, Progress(), with_network))
+        here, lent = shown
+        assert (lent.made, lent.cut) == (here.made, here.cut) == (new, not new)
+        assert lent.pair.after.read_bytes() == here.pair.after.read_bytes()
+    assert len(gpu.asked) == 2

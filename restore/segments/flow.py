@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import prod
 from typing import Any, Protocol
 
 from restore.chain import Clock, staged
@@ -15,6 +16,7 @@ from restore.progress import ClipProgress
 from restore.segments.split import Needs
 from restore.segments.walk import Segment, SpanOf, within
 from restore.stages import OpenStage
+from restore.stages.interpolate import OpenInterpolate
 
 
 @dataclass(frozen=True)
@@ -31,27 +33,39 @@ class Chain:
     begin: Fraction
 
 
+def networks_of(opened: Sequence[OpenStage]) -> range:
+    """The numbers of the stages from the first with a network to the last: what is worth a device of its own."""
+    found = [number for number, stage in enumerate(opened) if stage.models]
+    return range(found[0], found[-1] + 1) if found else range(0)
+
+
 @dataclass
 class Flow:
-    """The way of ``segment`` through ``chain`` on the device of ``engine``; ``parts`` are those of the whole work."""
+    """The way of ``segment`` through the stages number ``first`` to just before ``last`` of ``chain``, by default all.
+
+    It runs on the device of ``engine``; ``parts`` are those of the whole work.
+    """
 
     chain: Chain
     segment: Segment
     engine: Engine
     parts: ClipProgress
+    first: int = 0
+    last: int | None = None
     clocks: list[Clock] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._opened = list(enumerate(self.chain.opened, 1))[self.first : self.last]
         self.clocks = [Clock() for _ in self.chain.opened]
         self._begun = list(self.parts.done)
 
     def run(self, frames: Generator[Frame]) -> Generator[Frame]:
         """The frames of the result, of those of the segment and the ones around it that the chain looks at."""
         chain, segment = self.chain, self.segment
-        factor = Fraction(1)
+        factor = prod((stage.settings.stretch for stage in chain.opened[: self.first]), start=Fraction(1))
         with ExitStack() as stack:
             stack.enter_context(closing(frames))
-            for part, stage in enumerate(chain.opened, 1):
+            for part, stage in self._opened:
                 engine = replace(self.engine, rate=chain.rates[part - 1], begin=chain.begin * factor)
                 factor *= stage.settings.stretch
                 engine.span = SpanOf(segment=segment, factor=factor)
@@ -67,13 +81,13 @@ class Flow:
         """What there is to say of each stage, when all frames have come out."""
         return tuple(
             {
-                "seconds": clock.seconds,
+                "seconds": self.clocks[part - 1].seconds,
                 "frames": round(self.parts.done[part] - self._begun[part]),
                 "precision": stage.precision,
                 "plan": dict(stage.plan),
                 "counts": dict(stage.counts),
             }
-            for part, (stage, clock) in enumerate(zip(self.chain.opened, self.clocks, strict=True), 1)
+            for part, stage in self._opened
         )
 
 
@@ -86,14 +100,22 @@ class Made:
 
 
 class Lender(Protocol):
-    """Somebody who has the hardware for the chain, and lends it for one segment at a time."""
+    """Somebody who has the hardware for a chain, and lends it for some seconds: for one segment at a time.
+
+    All methods raise ``BusyError`` where it cannot be had now, and ``LimitError`` where it cannot be had for as long.
+    """
 
     def run_segment(
         self, chain: Chain, segment: Segment, frames: Sequence[Frame], engine: Engine, parts: ClipProgress
     ) -> Made:
-        """What ``Flow`` does, where the hardware is; ``frames`` are those of the segment and the ones around it.
+        """What ``Flow`` does from the first stage with a network to the last, where the hardware is.
 
-        Raises ``BusyError`` where the hardware cannot be had now, and ``LimitError`` where it cannot be had for as
-        long.
+        ``frames`` are those of the segment and the ones around it, as they come to the first of these stages.
         """
+        ...
+
+    def shown_between(
+        self, opened: OpenInterpolate, first: Frame, second: Frame, position: Fraction, engine: Engine
+    ) -> Frame:
+        """What ``opened.shown_between`` does, where the hardware is."""
         ...

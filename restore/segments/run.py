@@ -37,7 +37,7 @@ from restore.media.clips.reader import ClipReader
 from restore.media.clips.timing import Picture
 from restore.media.clips.writer import ClipWriter
 from restore.progress import ClipProgress
-from restore.segments.flow import Chain, Flow, Lender
+from restore.segments.flow import Chain, Flow, Lender, networks_of
 from restore.segments.folder import Record, Shelf, WorkFolder
 from restore.segments.join import join, order_of
 from restore.segments.master import frames_of_master, master_plan
@@ -293,27 +293,33 @@ class SegmentRun:
         self.sink.put(note(segment, flow.stages()))
 
     def _lend(self, segment: Segment, walk: Walk, lender: Lender) -> None:
-        """Make ``segment`` on hardware that is lent, one thing after the other.
+        """Make ``segment``, with the stages that have networks on hardware that is lent, one thing after the other.
 
         So nothing else takes the processors while somebody's time on that hardware runs, and whatever keeps the next
         segment from being made, this one is kept.
         """
         begun, note = self.parts.done[0], self._noted()
-        frames: list[Frame] = []
-        for frame in walk.frames(segment):
-            frames.append(frame)
-            self.parts.done[0] = begun + segment.frames
-            self.parts.tick()
-        made = lender.run_segment(self._chain, segment, frames, self.engine, self.parts)
-        del frames
-        end = note(segment, made.stages)
+        chain, networks = self._chain, networks_of(self.opened)
 
-        def items() -> Iterator[Frame | Segment | _End]:
-            for frame in made.frames:
-                self.engine.progress.show(frame)
+        def decoded() -> Generator[Frame]:
+            for frame in walk.frames(segment):
+                self.parts.done[0] = begun + segment.frames
                 self.parts.tick()
                 yield frame
-            yield end
+
+        before = Flow(chain, segment, self.engine, self.parts, last=networks.start)
+        frames = list(before.run(decoded()))
+        made = lender.run_segment(chain, segment, frames, self.engine, self.parts)
+        del frames
+        behind = Flow(chain, segment, self.engine, self.parts, first=networks.stop)
+
+        def items() -> Iterator[Frame | Segment | _End]:
+            with closing(behind.run(each for each in made.frames)) as results:
+                for frame in results:
+                    self.engine.progress.show(frame)
+                    self.parts.tick()
+                    yield frame
+            yield note(segment, (*before.stages(), *made.stages, *behind.stages()))
 
         self._encode_one(segment.number, items())
 

@@ -71,7 +71,10 @@ def write_between(
     first, second = _around(frames, moment, plan.source.name)
     progress.check()
     with memory_in_words("this frame"):
-        shown = opened.shown_between(first, second, position, engine)
+        if settings.lender is not None and opened.models:
+            shown = settings.lender.shown_between(opened, first, second, position, engine)
+        else:
+            shown = opened.shown_between(first, second, position, engine)
     if plan.untouched:
         nearer = second if position >= Fraction(1, 2) else first
         shown = Untouched(opened, plan.untouched).spared(shown, nearer)
