@@ -4,9 +4,11 @@
 
 Flicker is the mean absolute difference of chroma (Cb and Cr of BT.601, levels of 255) between each frame and the one
 before, which is moved by the optical flow of the grey frames (dense inverse search at full resolution); only where the
-flow there and back agrees to a pixel counts, and no cut. Moving edges are where the chroma of the clip itself changes
-by more than 12 levels from pixel to pixel and the flow is longer than half a pixel, and two pixels around; there PSNR
-is that of chroma against the clip's own. Frames are compared in float, as they go to the encoder.
+flow there and back agrees to a pixel counts, and no cut. Moving edges are where the flow is longer than half a pixel
+and the chroma of the clip itself, averaged over 3 x 3 pixels, changes most: the steepest tenth of each frame (*tenth*),
+and what changes by more than 12 levels from pixel to pixel, and two pixels around (*hard*), which in a soft clip is
+little and mostly in a few frames. There PSNR is that of chroma against the clip's own. Frames are compared in float, as
+they go to the encoder.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from restore.media.clips.shots import FoundCuts
 
 GAINS = torch.tensor((0.713, 0.564)).view(1, 2, 1, 1)
 EDGE = 12.0
+STEEPEST = 0.1
 MOVES = 0.5
 HOME = 1.0
 
@@ -73,9 +76,17 @@ def edges(colours: Tensor) -> Tensor:
     return across + down > EDGE
 
 
-def measure(truth: Sequence[Frame], flat: Sequence[Frame], coloured: Sequence[Frame]) -> tuple[float, float, float]:
-    """Flicker, mean chroma, and PSNR of chroma at moving edges."""
-    flicker, strength, square, places = [], [], 0.0, 0.0
+def steepest(colours: Tensor) -> Tensor:
+    smooth = functional.avg_pool2d(colours, 3, 1, 1)
+    across = functional.pad((smooth[..., 2:] - smooth[..., :-2]).abs().sum(1, keepdim=True), (1, 1))
+    down = functional.pad((smooth[..., 2:, :] - smooth[..., :-2, :]).abs().sum(1, keepdim=True), (0, 0, 1, 1))
+    steepness = across + down
+    return steepness > steepness.flatten().kthvalue(int(steepness.numel() * (1 - STEEPEST))).values
+
+
+def measure(truth: Sequence[Frame], flat: Sequence[Frame], coloured: Sequence[Frame]) -> tuple[float, ...]:
+    """Flicker, mean chroma, and PSNR of chroma at moving edges: at the steepest tenth, and at hard ones."""
+    flicker, strength, square, places = [], [], np.zeros(2), np.zeros(2)
     for index, frame in enumerate(coloured):
         now = chroma(frame.pixels)
         strength.append(now.norm(dim=1).mean().item())
@@ -86,12 +97,15 @@ def measure(truth: Sequence[Frame], flat: Sequence[Frame], coloured: Sequence[Fr
         change = (now - look_up(chroma(coloured[index - 1].pixels), back)).abs().mean(dim=1, keepdim=True)
         flicker.append(((change * seen).sum() / seen.sum()).item())
         own = chroma(truth[index].pixels)
-        moving = (edges(own) & (back.norm(dim=1, keepdim=True) > MOVES)).float()
-        moving = functional.max_pool2d(moving, 5, 1, 2)
-        square += ((now - own).square().mean(dim=1, keepdim=True) * moving).sum().item()
-        places += moving.sum().item()
-    psnr = 10 * np.log10(255**2 * places / square) if square else float("nan")
-    return float(np.mean(flicker)), float(np.mean(strength)), float(psnr)
+        moves = back.norm(dim=1, keepdim=True) > MOVES
+        hard = functional.max_pool2d((edges(own) & moves).float(), 5, 1, 2)
+        error = (now - own).square().mean(dim=1, keepdim=True)
+        for kind, where in enumerate(((steepest(own) & moves).float(), hard)):
+            square[kind] += (error * where).sum().item()
+            places[kind] += where.sum().item()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        tenth, hard_edges = 10 * np.log10(255**2 * places / square)
+    return float(np.mean(flicker)), float(np.mean(strength)), float(tenth), float(hard_edges)
 
 
 def main() -> None:
@@ -103,8 +117,8 @@ def main() -> None:
     options = parser.parse_args()
     truth = frames_of(options.clip, options.frames)
     flat = [grey(frame) for frame in truth]
-    print("steadiness  flicker  of that at 0  mean chroma  of that at 0  PSNR at moving edges  seconds a frame")
-    first: tuple[float, float, float] | None = None
+    print("steadiness  flicker  of that at 0  mean chroma  of that at 0  PSNR, tenth  PSNR, hard  seconds a frame")
+    first: tuple[float, ...] = ()
     for steadiness in options.steadiness:
         began = time.process_time()
         step = restore.Colorize(model=options.model, steadiness=steadiness)
@@ -114,7 +128,7 @@ def main() -> None:
         first = first or found
         print(
             f"{steadiness:10g}  {found[0]:7.3f}  {found[0] / first[0]:12.2f}  {found[1]:11.2f}  "
-            f"{found[1] / first[1]:12.3f}  {found[2]:17.2f} dB  {seconds:15.2f}",
+            f"{found[1] / first[1]:12.3f}  {found[2]:8.3f} dB  {found[3]:7.3f} dB  {seconds:15.2f}",
             flush=True,
         )
 

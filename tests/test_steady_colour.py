@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ import restore
 from restore import Colorize, Frame
 from restore.colour.eight_bits import luma
 from restore.colour.merge import chroma_of
-from restore.colour.steady import LONGEST_SIDE, Steadier
+from restore.colour.steady import AHEAD, LONGEST_SIDE, steadied
 
 CPU = restore.Settings(device="cpu")
 HEIGHT, WIDTH, SIDE, STEP = 72, 112, 28, 3
@@ -43,11 +44,16 @@ def flickering(index: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return light, chroma + offset, chroma, inside
 
 
+def steady(frames: list[tuple[Tensor, Tensor]], steadiness: float) -> list[Tensor]:
+    """The chroma to show of frames, each given as luma and chroma."""
+    results = list(steadied(((light, found, place) for place, (light, found) in enumerate(frames)), steadiness))
+    assert [place for _, place in results] == list(range(len(frames)))
+    return [shown for shown, _ in results]
+
+
 def test_colours_flicker_far_less_where_things_stand_and_where_they_move_and_leave_no_trail() -> None:
-    steadier = Steadier(0.5)
     frames = [flickering(index) for index in range(16)]
-    shown = [steadier.steadied(light, found) for light, found, _, _ in frames]
-    assert torch.equal(shown[0], frames[0][1])
+    shown = steady([(light, found) for light, found, _, _ in frames], 0.5)
 
     def flicker(results: list[Tensor], *, moving: bool) -> float:
         changes = []
@@ -65,9 +71,8 @@ def test_colours_flicker_far_less_where_things_stand_and_where_they_move_and_lea
     for moving in (False, True):
         assert flicker(shown, moving=moving) < 0.3 * flicker(given, moving=moving)
 
-    steady = Steadier(0.5)
-    for light, _, chroma, inside in frames:
-        result = steady.steadied(light, chroma)
+    results = steady([(light, chroma) for light, _, chroma, _ in frames], 0.5)
+    for result, (_, _, chroma, inside) in zip(results, frames, strict=True):
         # Without flicker nothing changes but at the very border: behind the thing the ground has its colour at once.
         wrong = (result - chroma).abs().amax(dim=1, keepdim=True) > 0.1
         assert wrong.float().mean() < 0.01
@@ -75,51 +80,59 @@ def test_colours_flicker_far_less_where_things_stand_and_where_they_move_and_lea
 
 
 def test_more_steadiness_holds_more_and_none_holds_nothing() -> None:
+    light, chroma, _ = scene(0)
     changes = []
     for steadiness in (0.0, 0.25, 0.5, 1.0):
-        steadier = Steadier(steadiness)
-        first, second = ((light, found) for light, found, _, _ in (flickering(0), flickering(0)))
-        steadier.steadied(*first)
-        changes.append((steadier.steadied(second[0], second[1] + 0.1) - first[1]).mean().item())
+        first, second = steady([(light, chroma), (light, chroma + 0.1)], steadiness)
+        changes.append((second - first).mean().item())
     assert changes[0] == pytest.approx(0.1, abs=1e-6)
     assert changes == sorted(changes, reverse=True)
-    assert 0 < changes[-1] < 0.02 < changes[-2] + 0.02
+    assert 0 < changes[-1] < 0.01 < changes[1] < 0.09
+
+
+def test_colours_that_change_for_good_do_not_lag_behind() -> None:
+    light, chroma, _ = scene(0)
+    step = 20
+    shown = steady([(light, chroma + (0.1 if index >= step else 0)) for index in range(2 * step)], 0.5)
+    levels = [(each - chroma).mean().item() for each in shown]
+    assert all(later > earlier - 1e-6 for earlier, later in pairwise(levels))
+    assert levels[step - AHEAD - 1] < 1e-6  # what is further ahead has no part
+    assert levels[step - 1] > 0.02  # half way there before it comes, where a mean over the past is at its start
+    assert levels[step + 4] > 0.06
 
 
 def test_what_comes_into_view_has_its_own_colour_at_once() -> None:
-    shown = []
-    for with_past in (True, False):
-        steadier = Steadier(1.0)
-        if with_past:
-            light, chroma, _ = scene(0)
-            steadier.steadied(light, chroma)
-        light, chroma, inside = scene(3)
-        shown.append(steadier.steadied(light, chroma + 0.1))
-    uncovered = scene(0)[2] & ~inside
+    (before, old, was), (light, chroma, inside) = scene(0), scene(3)
+    shown = [steady([*past, (light, chroma + 0.1)], 1.0)[-1] for past in ([(before, old)], [])]
+    uncovered = was & ~inside
     uncovered &= functional.max_pool2d(inside.float(), 3, 1, 1) == 0
     held = (shown[0] - shown[1]).mean(dim=1, keepdim=True)
-    assert held[uncovered].mean() > -0.05  # where the past is known, it is held to -0.1
-    far = functional.max_pool2d((inside | scene(0)[2]).float(), 17, 1, 8) == 0
-    assert held[far].mean() < -0.09
+    far = functional.max_pool2d((inside | was).float(), 17, 1, 8) == 0
+    assert held[far].mean() < -0.03  # where the past is known, it has its part
+    assert held[uncovered].mean() > 0.5 * held[far].mean()
+
+
+def test_a_colour_that_a_network_is_sure_of_counts_more_than_a_pale_one() -> None:
+    light, chroma, _ = scene(0)
+    pale, strong = steady([(light, 0.2 * chroma), (light, chroma)], 1.0)
+    share = [(each / chroma)[chroma.abs() > 0].mean().item() for each in (pale, strong)]
+    assert 0.75 < share[0] < share[1] < 0.9
 
 
 def test_large_frames_are_steadied_as_well_and_keep_their_detail() -> None:
     size = (40, 2 * LONGEST_SIDE)
     light = texture(3, *size)
     detail = texture(4, *size).expand(-1, 3, -1, -1)
-    steadier = Steadier(0.5)
-    steadier.steadied(light, detail)
-    shown = steadier.steadied(light, detail + 0.1)
-    assert (shown - detail).mean() < 0.02
-    assert (shown - shown.mean() - detail + detail.mean()).abs().mean() < 0.005
+    first, second = steady([(light, detail), (light, detail + 0.1)], 0.5)
+    assert (second - first).mean() < 0.01
+    for shown in (first, second):
+        assert (shown - shown.mean() - detail + detail.mean()).abs().mean() < 0.005
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (16, 16), (17, 19)])
 def test_frames_of_any_size_are_steadied(size: tuple[int, int]) -> None:
-    steadier = Steadier(1.0)
-    for _ in range(2):
-        shown = steadier.steadied(torch.rand(1, 1, *size), torch.zeros(1, 3, *size))
-    assert torch.isfinite(shown).all()
+    shown = steady([(torch.rand(1, 1, *size), torch.zeros(1, 3, *size)) for _ in range(2)], 1.0)
+    assert all(torch.isfinite(each).all() for each in shown)
 
 
 def film(count: int, shot: int = 0) -> list[Frame]:

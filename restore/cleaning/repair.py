@@ -27,6 +27,7 @@ from restore.inference.pinned import fetched, sent
 from restore.inference.resample import lanczos
 from restore.inference.runner import NetworkSource
 from restore.inference.tiles import Span, divide
+from restore.inference.trial import Trial
 from restore.networks.deepremaster import DeepRemaster
 from restore.progress import FRAMES
 
@@ -59,6 +60,9 @@ LARGEST_TILE = {"cpu": 512, "mps": 768, "cuda": 1536}
 
 SMALLEST_TILE = 32
 
+SAMPLE_SIDE = 64
+"""Pixels of the middle of a block that are looked at to see whether a lower precision suits the network."""
+
 
 class _NotFinite(ArithmeticError):
     """A lower precision was too small for the numbers of the network."""
@@ -70,13 +74,14 @@ class Repair:
 
     The network sees the frames at their own size or, where ``side`` is given and they are larger, reduced to about so
     many pixels on the shorter side; what it changes is then enlarged and added to the frame. ``plan`` says in the end
-    how it ran.
+    how it ran, and ``trial`` whether a lower precision suits the weights and the film.
     """
 
     source: NetworkSource
     engine: Engine
     side: int | None = None
     plan: dict[str, Any] = field(default_factory=lambda: {"block": BLOCK, "context_frames": CONTEXT, "context": REACH})
+    trial: Trial = field(default_factory=Trial)
     _float32_only: bool = False
     _tiles: dict[tuple[int, int], int] = field(default_factory=dict)
 
@@ -110,6 +115,9 @@ class Repair:
     def _run(self, lights: Tensor, bits: int, results: int) -> Tensor:
         """What the network makes of a block ``(T, 1, H, W)``, of which ``results`` frames are kept."""
         dtype = self._precision(bits)
+        if dtype != torch.float32 and self.engine.settings.precision == "auto":
+            dtype = self.trial.precision(dtype, lambda tried: self._sample(lights, tried))
+            self.plan["tried"] = self.trial.said
         try:
             return self._tiled(lights, dtype, results)
         except _NotFinite as error:
@@ -118,6 +126,15 @@ class Repair:
             )
             self._float32_only = True
             return self._tiled(lights, torch.float32, results)
+
+    def _sample(self, lights: Tensor, dtype: torch.dtype) -> Tensor:
+        """What the network makes of the middle of a block, in [0, 1]; it may not be finite."""
+        height, width = lights.shape[-2:]
+        top, left = (max(0, (side - SAMPLE_SIDE) // 2) for side in (height, width))
+        middle = lights[..., top : top + SAMPLE_SIDE, left : left + SAMPLE_SIDE]
+        padded = functional.pad(middle, (0, -middle.shape[-1] % MULTIPLE, 0, -middle.shape[-2] % MULTIPLE), "replicate")
+        with opened(self.source, self.engine, dtype) as network:
+            return self._made(network, padded).clamp(0, 1)
 
     def _tiled(self, lights: Tensor, dtype: torch.dtype, results: int) -> Tensor:
         height, width = lights.shape[-2:]
@@ -139,13 +156,16 @@ class Repair:
         return whole[..., :height, :width]
 
     def _window(self, network: nn.Module, lights: Tensor, dtype: torch.dtype) -> Tensor:
-        block = sent(lights.transpose(0, 1)[None].contiguous(), self.engine.device)
-        result = fetched(cast(DeepRemaster, network).modelR(block).float())[0].transpose(0, 1)
+        result = self._made(network, lights)
         if not bool(result.sum().isfinite()):
             if dtype == torch.float32:
                 raise WeightsError(f"The weights of {self.source.name} give no finite picture; they are damaged.")
             raise _NotFinite(name_of(dtype))
         return result
+
+    def _made(self, network: nn.Module, lights: Tensor) -> Tensor:
+        block = sent(lights.transpose(0, 1)[None].contiguous(), self.engine.device)
+        return fetched(cast(DeepRemaster, network).modelR(block).float())[0].transpose(0, 1)
 
     def _tile(self, height: int, width: int) -> int:
         """The side of a tile without its context, from the memory that is free; raises ``ResourceError``."""

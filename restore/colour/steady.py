@@ -1,12 +1,20 @@
-"""Hold the colours of a shot still: chroma is carried along the motion from frame to frame and changes slowly.
+"""Hold the colours of a shot still: each pixel gets the mean of the chroma found for it over the frames around.
 
-Of every pixel the place in the frame before is looked up (dense inverse search, Kroeger et al. 2016,
-https://arxiv.org/abs/1603.03590; OpenCV's). Where the motion there and back agrees and the same is seen at both ends,
-most of the colour is that of before; where something comes into view, all of it is that of now. Only what is added to
-the chroma of now goes through the resampling, so that what is not held keeps its full sharpness.
+Of every pixel the places in the frames before and after are looked up (dense inverse search, Kroeger et al. 2016,
+https://arxiv.org/abs/1603.03590; OpenCV's), from frame to frame as long as the motion there and back agrees and the
+same is seen at both ends; where something comes into view, what was there before has no part. The further away a frame
+is the less it counts. Those before reach back without an end, and those after as far as is waited for: a mean over the
+past alone lags behind where colours change, and keeps the first guess of a shot for long. Networks that are unsure give
+pale colours, so strong ones count more than pale ones. Only what is added to the chroma of a frame goes through the
+resampling, so that what is not held keeps its full sharpness.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -15,6 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+T = TypeVar("T")
+
 LONGEST_SIDE = 640
 """Pixels; larger frames are reduced to so many, as colour is coarse and so is what is added to it."""
 
@@ -22,7 +32,13 @@ SMALLEST_SIDE = 16
 """Pixels; in anything smaller no motion is looked for."""
 
 MOST_HELD = 0.98
-"""How much of the colour of before stays at most: what is wrong in the first frame fades in the end."""
+"""How much each frame further away counts at most, of what the one nearer counts: what is wrong fades in the end."""
+
+AHEAD = 6
+"""Frames that are waited for, to take their colours into account."""
+
+PALEST = 0.01
+"""Chroma, in [0, 1], as strong as which even grey counts."""
 
 ASTRAY, ASTRAY_OF_MOTION = 1.0, 0.05
 """By how many pixels, and by which share of itself, motion may miss its beginning on the way back."""
@@ -42,8 +58,8 @@ REACH = 24
 
 
 def held(steadiness: float) -> float:
-    """The share of the colour of before that stays where it is trusted, for a ``steadiness`` from 0 to 1."""
-    return MOST_HELD * (1 - (1 - steadiness) ** 5)
+    """How much the next frame counts, of what a frame itself counts, where it is trusted and ``steadiness`` is 0 to 1."""
+    return MOST_HELD * (1 - (1 - steadiness) ** 4)
 
 
 def _mean(x: Tensor, side: int) -> Tensor:
@@ -72,53 +88,111 @@ def look_up(planes: Tensor, flow: Tensor) -> Tensor:
     return functional.grid_sample(planes, places, padding_mode="border", align_corners=True)
 
 
-def motion_and_sight(now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """The motion ``(1, 2, H, W)`` from ``now`` back to ``before``, both luma ``(1, 1, H, W)``, and where it holds.
+@dataclass(frozen=True)
+class _Link:
+    """The way from the pixels of a frame to their places in the next one or the one before."""
 
-    The latter, ``(1, 1, H, W)``, is 1 where the way there and back leads home, and falls to 0 where it does not.
+    flow: Tensor
+    """``(1, 2, H, W)``, x and y in pixels."""
+
+    trust: Tensor
+    """``(1, 1, H, W)`` in [0, 1]."""
+
+
+def _link(here: Tensor, there: Tensor, flow: Tensor, back: Tensor) -> _Link:
+    """The link from ``here`` to ``there``, both luma ``(1, 1, H, W)``, given the motion there and back.
+
+    It is trusted where the way there and back leads home and the same is seen at both ends.
     """
-    here, there = _eight_bits(now), _eight_bits(before)
-    flow, back = (_motion(*pair).to(now.device) for pair in ((here, there), (there, here)))
     astray = (flow + look_up(back, flow)).norm(dim=1, keepdim=True)
     allowed = ASTRAY + ASTRAY_OF_MOTION * flow.norm(dim=1, keepdim=True)
-    return flow, torch.exp(-((astray / allowed) ** 2))
+    change = here - look_up(there, flow)
+    change = _mean((change - _mean(change, SURROUND)).abs(), PATCH)
+    doubt = DOUBT * (change - GRAIN * change.median()).clamp_min(0)
+    return _Link(flow, torch.exp(-((astray / allowed) ** 2) - doubt))
 
 
-class Steadier:
-    """Holds the colours of one shot still, of which it is given frame after frame.
+@dataclass
+class _Colours:
+    """Colours ``(1, C, H, W)`` and how much they count ``(1, 1, H, W)``."""
 
-    Of the past only the last frame is kept, at ``LONGEST_SIDE`` at most; nothing of the future is needed.
+    chroma: Tensor
+    weight: Tensor
+
+    def with_more(self, more: _Colours) -> _Colours:
+        weight = self.weight + more.weight
+        return _Colours(self.chroma + more.weight / weight * (more.chroma - self.chroma), weight)
+
+    def carried(self, link: _Link, share: float) -> _Colours:
+        """What of these the frame gets at whose pixels ``link`` begins."""
+        places = look_up(torch.cat((self.chroma, self.weight), dim=1), link.flow)
+        return _Colours(places[:, :-1], share * link.trust * places[:, -1:])
+
+
+@dataclass
+class _Place:
+    """A frame of a shot, reduced, with what comes to it from the frames before, and the way to the one after."""
+
+    luma: Tensor
+    own: _Colours
+    past: _Colours | None = None
+    onward: _Link | None = None
+
+    def so_far(self) -> _Colours:
+        return self.own if self.past is None else self.own.with_more(self.past)
+
+
+def steadied(frames: Iterable[tuple[Tensor, Tensor, T]], steadiness: float) -> Generator[tuple[Tensor, T]]:
+    """The chroma ``(1, C, H, W)`` to show of each frame of a shot, and what came with the frame.
+
+    ``frames`` gives the luma ``(1, 1, H, W)`` and the chroma that was found, both nominally in [0, 1], and something
+    that is handed on. ``AHEAD`` frames are held, beside the one that is given.
     """
+    share = held(steadiness)
+    waiting: deque[tuple[_Place, Tensor, T]] = deque()
+    last: _Place | None = None
+    for luma, chroma, beside in frames:
+        last = _placed(luma, chroma, last, share)
+        waiting.append((last, chroma, beside))
+        if len(waiting) > AHEAD:
+            yield _shown(waiting, share)
+    while waiting:
+        yield _shown(waiting, share)
 
-    def __init__(self, steadiness: float) -> None:
-        self._held = held(steadiness)
-        self._before: tuple[Tensor, Tensor] | None = None
 
-    def steadied(self, luma: Tensor, chroma: Tensor) -> Tensor:
-        """The chroma ``(1, C, H, W)`` to show, given the luma ``(1, 1, H, W)`` of a frame and the chroma found for it.
+@torch.inference_mode()
+def _placed(luma: Tensor, chroma: Tensor, before: _Place | None, share: float) -> _Place:
+    """The frame after ``before``, which learns the way to it."""
+    now, found = _reduced(luma), _reduced(chroma)
+    place = _Place(now, _Colours(found, found.norm(dim=1, keepdim=True) + PALEST))
+    if before is not None:
+        here, there = _eight_bits(now), _eight_bits(before.luma)
+        back, forth = (_motion(*pair).to(now.device) for pair in ((here, there), (there, here)))
+        place.past = before.so_far().carried(_link(now, before.luma, back, forth), share)
+        before.onward = _link(before.luma, now, forth, back)
+    return place
 
-        Both are nominally in [0, 1]. Of the first frame it is the chroma that was given.
-        """
-        size = (luma.shape[2], luma.shape[3])
-        now, found = self._reduced(luma), self._reduced(chroma)
-        if self._before is None:
-            self._before = now, found
-            return chroma
-        before, shown = self._before
-        flow, trust = motion_and_sight(now, before)
-        change = now - look_up(before, flow)
-        change = _mean((change - _mean(change, SURROUND)).abs(), PATCH)
-        trust = trust * torch.exp(-DOUBT * (change - GRAIN * change.median()).clamp_min(0))
-        added = self._held * trust * (look_up(shown, flow) - found)
-        self._before = now, found + added
-        if added.shape[2:] != size:
-            added = functional.interpolate(added, size, mode="bilinear", align_corners=False)
-        return chroma + added
 
-    @staticmethod
-    def _reduced(planes: Tensor) -> Tensor:
-        scale = LONGEST_SIDE / max(planes.shape[2:])
-        if scale >= 1:
-            return planes
-        size = [max(1, round(side * scale)) for side in planes.shape[2:]]
-        return functional.interpolate(planes, size, mode="bilinear", antialias=True, align_corners=False)
+@torch.inference_mode()
+def _shown(waiting: deque[tuple[_Place, Tensor, T]], share: float) -> tuple[Tensor, T]:
+    """The chroma to show of the first of the frames that wait, which is taken out, and what came with it."""
+    future: _Colours | None = None
+    for place, _, _ in reversed(waiting):
+        if future is not None and place.onward is not None:
+            future = future.carried(place.onward, share)
+        around, future = future, place.own if future is None else place.own.with_more(future)
+    place, chroma, beside = waiting.popleft()
+    mean = place.so_far() if around is None else place.so_far().with_more(around)
+    added = mean.chroma - place.own.chroma
+    if added.shape[2:] != chroma.shape[2:]:
+        size = (chroma.shape[2], chroma.shape[3])
+        added = functional.interpolate(added, size, mode="bilinear", align_corners=False)
+    return chroma + added, beside
+
+
+def _reduced(planes: Tensor) -> Tensor:
+    scale = LONGEST_SIDE / max(planes.shape[2:])
+    if scale >= 1:
+        return planes
+    size = [max(1, round(side * scale)) for side in planes.shape[2:]]
+    return functional.interpolate(planes, size, mode="bilinear", antialias=True, align_corners=False)

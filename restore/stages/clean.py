@@ -15,6 +15,7 @@ from restore.colour.deepremaster import BLOCK, working_size
 from restore.errors import SettingsError
 from restore.frame import Frame
 from restore.inference.engine import Engine
+from restore.inference.trial import Trial
 from restore.models import AUTO, Model, offered_for, open_model, why_missing
 from restore.report import ModelUse
 from restore.stages.base import NO_CONTEXT, Context, CountsNothing, FrameByFrame, Work
@@ -95,8 +96,9 @@ class OpenClean(CountsNothing):
     def __init__(self, settings: Clean, engine: Engine) -> None:
         self.settings = settings
         self.plan: Mapping[str, Any] = {}
-        self.notes: tuple[str, ...] = ()
+        self._choice: tuple[str, ...] = ()
         self._model: Model | None = None
+        self._trial = Trial()
         if settings.strength == 0:
             return
         if settings.model != AUTO:
@@ -106,12 +108,18 @@ class OpenClean(CountsNothing):
         reason = why_missing(first, engine)
         if reason is None:
             self._model = open_model(first, engine)
-            self.notes = (f"auto took {first} to clean: the first choice.",)
+            self._choice = (f"auto took {first} to clean: the first choice.",)
         else:
             engine.warn(
                 f"Nothing was cleaned, because {first} {reason}: `python -m restore fetch {first}` gets it, or says "
                 "why it cannot."
             )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if self._model is None or not self._trial.failed:
+            return self._choice
+        return *self._choice, f"{self._model.source.name} was run in float32: {self._trial.said}."
 
     @property
     def models(self) -> tuple[ModelUse, ...]:
@@ -125,7 +133,7 @@ class OpenClean(CountsNothing):
         if self._model is None:
             yield from frames
             return
-        repair = Repair(self._model.source, engine, self.settings.mindim)
+        repair = Repair(self._model.source, engine, self.settings.mindim, trial=self._trial)
         self.plan = repair.plan
         yield from each_of_shots(frames, repair.repaired, self._finished)
 

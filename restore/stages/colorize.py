@@ -27,17 +27,19 @@ from restore.colour.deepremaster import (
 )
 from restore.colour.eight_bits import luma
 from restore.colour.merge import chroma_of, with_chroma
-from restore.colour.methods import macs, method_of
+from restore.colour.methods import SAMPLE_SIDE, macs, method_of
 from restore.colour.palette import Recolour
 from restore.colour.reference_pictures import as_frame, palette_of, read_reference
 from restore.colour.references import Reference, in_ranges, parse_references
-from restore.colour.steady import REACH, Steadier
+from restore.colour.steady import AHEAD, REACH, steadied
 from restore.errors import SettingsError, WeightsError
 from restore.frame import Frame
 from restore.inference.device import choose_precision, name_of
 from restore.inference.engine import Engine
 from restore.inference.opening import opened
+from restore.inference.trial import Trial
 from restore.models import AUTO, choose, offered_for, open_model
+from restore.networks.deepremaster import DeepRemaster
 from restore.report import ModelUse
 from restore.stages.base import Context, FrameByFrame, Work
 from restore.stages.numbers import number
@@ -125,12 +127,16 @@ class Colorize(FrameByFrame):
 
     @property
     def frames_held(self) -> int:
-        return BLOCK if self.model == DEEPREMASTER else 0
+        # Of a frame that waits for those ahead there are its pixels and its colours.
+        return (BLOCK if self.model == DEEPREMASTER else 0) + (2 * AHEAD if self.steadiness > 0 else 0)
 
     @property
     def context_frames(self) -> Context:
-        held = REACH if self.steadiness > 0 or self.references else 0
-        return Context(max(held, BLOCK - 1), BLOCK - 1) if self.model == DEEPREMASTER else Context(held)
+        before = REACH if self.steadiness > 0 or self.references else 0
+        after = AHEAD if self.steadiness > 0 else 0
+        if self.model == DEEPREMASTER:
+            return Context(max(before, BLOCK - 1), after + BLOCK - 1)
+        return Context(before, after)
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -159,6 +165,7 @@ class OpenColorize:
             self._name, why = _choose(engine)
             self._choice = (why,)
         self._model = open_model(self._name, engine)
+        self._trial = Trial()
         self._float32_only = False
         # How often a shot began for which a reference was used, by both their numbers.
         self._served: Counter[tuple[int, int]] = Counter()
@@ -176,7 +183,8 @@ class OpenColorize:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return (*self._choice, *self._who_served())
+        slower = (f"{self._name} was run in float32: {self._trial.said}.",) if self._trial.failed else ()
+        return (*self._choice, *slower, *self._who_served())
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -223,32 +231,34 @@ class OpenColorize:
             coloured = self._in_blocks(pixels, references, engine)
         elif references:
             recolour = Recolour(palette_of(references, engine.settings))
-        steadier = Steadier(settings.steadiness) if settings.steadiness > 0 and engine.rate is not None else None
         with closing(coloured):
-            for frame, colours in coloured:
-                yield self._shown(frame, colours, recolour, steadier)
+            found = (self._found(frame, colours, recolour) for frame, colours in coloured)
+            if settings.steadiness > 0 and engine.rate is not None:
+                for chroma, frame in steadied(found, settings.steadiness):
+                    yield self._shown(frame, chroma)
+                return
+            for _, chroma, frame in found:
+                yield self._shown(frame, chroma)
 
     @torch.inference_mode()
-    def _shown(self, frame: Tensor, coloured: Tensor, recolour: Recolour | None, steadier: Steadier | None) -> Tensor:
-        """A frame ``(1, 3, H, W)`` with what is wanted of the colours that were found for it: ``(3, H, W)``."""
-        settings, light = self.settings, luma(frame)
-        chroma = chroma_of(coloured)
+    def _found(self, frame: Tensor, coloured: Tensor, recolour: Recolour | None) -> tuple[Tensor, Tensor, Tensor]:
+        """The luma and the chroma of a frame ``(1, 3, H, W)``, and the frame that the chroma is for."""
+        light, chroma = luma(frame), chroma_of(coloured)
         if recolour is not None:
             chroma = recolour.recoloured(light, chroma)
-        if steadier is not None:
-            chroma = steadier.steadied(light, chroma)
-        if settings.keep_luma:
-            return with_chroma(frame, chroma, settings.saturation)[0]
-        if recolour is None and steadier is None and settings.saturation == 1:
-            return coloured[0]
-        return with_chroma(coloured, chroma, settings.saturation)[0]
+        return light, chroma, frame if self.settings.keep_luma else coloured
+
+    @torch.inference_mode()
+    def _shown(self, frame: Tensor, chroma: Tensor) -> Tensor:
+        """A frame ``(1, 3, H, W)`` with these colours, as strong as they are wanted: ``(3, H, W)``."""
+        return with_chroma(frame, chroma, self.settings.saturation)[0]
 
     def _each(self, pixels: Iterator[Tensor], engine: Engine) -> Generator[tuple[Tensor, Tensor]]:
         """Each frame ``(1, 3, H, W)`` of a shot with what the network makes of it alone."""
-        colourise = method_of(self._name).colourise
+        method, factor = method_of(self._name), self.settings.render_factor
         for frame in pixels:
             shown = frame[None].to(engine.device).clamp(0, 1)
-            found = self._run(engine, colourise, shown, self.settings.render_factor)
+            found = self._run(engine, method.colourise, method.sample, shown, factor)
             yield frame[None], found.to(frame.device)
 
     def _in_blocks(
@@ -261,22 +271,29 @@ class OpenColorize:
             height, width = block[0].shape[-2:]
             size = working_size(height, width, self.settings.mindim)
             small = torch.cat([resized(frame[None], *size) for frame in block]).to(engine.device)
-            found = self._run(engine, colourised, small, colours)
+            found = self._run(engine, colourised, _coarse, small, colours)
             while block:
                 frame, few = block.pop(0), found[:1]
                 found = found[1:]
                 large = functional.interpolate(few, (height, width), mode="bilinear", antialias=True)
                 yield frame[None], large.to(frame.device)
 
-    def _run(self, engine: Engine, work: Callable[..., Tensor], *inputs: Any) -> Tensor:
-        """What ``work`` makes of the network and ``inputs``, in the fast precision unless that is too narrow for it."""
-        dtype = torch.float32 if self._float32_only else choose_precision(engine.settings, engine.device)
+    def _run(
+        self, engine: Engine, work: Callable[..., Tensor], sample: Callable[..., Tensor] | None, *inputs: Any
+    ) -> Tensor:
+        """What ``work`` makes of the network and ``inputs``, in the fast precision unless that is too narrow for it.
+
+        ``sample`` does the same coarsely, to see whether that precision suits the network; without one it does not.
+        """
+        dtype = torch.float32
+        if sample is not None and not self._float32_only:
+            dtype = choose_precision(engine.settings, engine.device)
+            if engine.settings.precision == "auto":
+                dtype = self._trial.precision(dtype, lambda tried: self._in(tried, engine, sample, *inputs))
         while True:
-            with opened(self._model.source, engine, dtype) as network:
-                found = work(network, *inputs).float()
-                finite = bool(found.isfinite().all())
-            if finite:
-                self.plan = {"precision": name_of(dtype)}
+            found = self._in(dtype, engine, work, *inputs)
+            if bool(found.isfinite().all()):
+                self.plan = {"precision": name_of(dtype)} | ({"tried": self._trial.said} if self._trial.said else {})
                 return found
             if dtype == torch.float32:
                 raise WeightsError(f"The weights of {self._name} give no finite picture; they are damaged.")
@@ -284,6 +301,11 @@ class OpenColorize:
                 f"{self._name} gave numbers that are not finite in {name_of(dtype)}; it was run in float32 instead."
             )
             dtype, self._float32_only = torch.float32, True
+
+    def _in(self, dtype: torch.dtype, engine: Engine, work: Callable[..., Tensor], *inputs: Any) -> Tensor:
+        """What ``work`` makes of the network in this precision and of ``inputs``."""
+        with opened(self._model.source, engine, dtype) as network:
+            return work(network, *inputs).float()
 
     def _who_served(self) -> Iterator[str]:
         """Which picture served which shots, in sentences."""
@@ -301,6 +323,12 @@ class OpenColorize:
                 if reference.shot is not None:
                     why = f"there is no shot {reference.shot} (the first one is shot 0)"
                 engine.warn(f"The reference {Path(reference.path).name} was not used: {why}.")
+
+
+def _coarse(network: DeepRemaster, frames: Tensor, references: Tensor | None) -> Tensor:
+    """What DeepRemaster makes of a small version of a block."""
+    height, width = frames.shape[-2:]
+    return colourised(network, resized(frames, *working_size(height, width, SAMPLE_SIDE)), references)
 
 
 def _choose(engine: Engine) -> tuple[str, str]:
