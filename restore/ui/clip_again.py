@@ -18,9 +18,10 @@ from restore.media.clips.encoders import Encoding
 from restore.progress import Progress
 from restore.segments.run import Done
 from restore.settings import Settings
-from restore.stages import parse_steps, recipe
+from restore.stages import RECIPE_VERSION, Colorize, Stage, parse_steps
 from restore.ui.clip_work import ClipWork, partial_result, restore_file, restore_upload
 from restore.ui.film_live import restore_film
+from restore.ui.uploaded_references import as_kept, kept_references
 from restore.ui.uploads import name_among_uploads, still_there
 
 Run = Callable[[ClipWork, Progress, Path], Steps]
@@ -44,7 +45,8 @@ def lasting(work: ClipWork, run: str) -> Lasting:
         "run": run,
         "source": name_among_uploads(work.source),
         "name": work.name,
-        **recipe(work.stages),
+        "version": RECIPE_VERSION,
+        "steps": [_as_kept(stage) for stage in work.stages],
         "options": {
             **{name: _plain(value) for name, value in vars(options).items()},
             "encoding": dict(vars(options.encoding)),
@@ -72,7 +74,7 @@ def work_of(asked: Mapping[str, Any], settings: Settings) -> ClipWork:
             "is done of it is not done again."
         )
     options = {**asked["options"], "encoding": Encoding(**asked["options"]["encoding"])}
-    steps = {name: asked[name] for name in ("version", "steps")}
+    steps = {"version": asked["version"], "steps": [_step(kept) for kept in asked["steps"]]}
     own = replace(settings, **asked["settings"])
     return ClipWork(source, asked["name"], parse_steps(steps), own, ClipOptions(**options))
 
@@ -100,6 +102,18 @@ def _run(run: Run, work: ClipWork, progress: Progress, folder: Path) -> Steps:
     finally:
         for file in folder.glob(f"{STEM}*"):
             file.unlink(missing_ok=True)
+
+
+def _as_kept(stage: Stage) -> dict[str, Any]:
+    """A step of a recipe, with the places of its references, of which a recipe that anybody sees says nothing."""
+    values = stage.to_dict()
+    return {**values, "references": as_kept(stage.references)} if isinstance(stage, Colorize) else values
+
+
+def _step(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The step of which ``_as_kept`` made ``kept``."""
+    values = dict(kept)
+    return {**values, "references": kept_references(values["references"])} if "references" in values else values
 
 
 def _plain(value: Any) -> Any:

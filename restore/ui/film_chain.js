@@ -3,7 +3,7 @@
 // Python puts `const SCHEMA = …` before this text and hands the whole to gr.HTML as js_on_load. SCHEMA says which stages
 // and settings there are and what they are called, in both languages; props.value is {steps: [{on, step}]}, where `step`
 // is a stage as a recipe has it. What the editor has no field for stays in `step`.
-// Every change of a visitor's is in props.value when the event "input" comes; a file that was chosen comes as its text
+// Every change of a visitor's is in props.value when the event "change" comes; a file that was chosen comes as its text
 // in props.value.file, with the event "upload". The browser keeps the chain: it is there again when the page is loaded
 // again, unless the address brings one (SCHEMA.parameter).
 
@@ -48,13 +48,12 @@ const isShown = (form, field, step) =>
 const shown = () => ({ steps: steps.map(({ on, step }) => ({ on, step: { ...step } })) });
 
 /** Hand the chain over as it is now. */
-function commit(event = "input", more = {}) {
+function commit(more = {}) {
   const value = { ...shown(), ...more };
   painted = JSON.stringify(value);
   props.value = value;
   remember();
   forgetLink();
-  trigger(event);
 }
 
 /** Keep the chain in the browser, for when the page is loaded again. */
@@ -337,7 +336,8 @@ file.addEventListener("change", async () => {
   if (!chosen) return;
   // What is too long to be a recipe is not read to its end; the server says what is wrong with the rest.
   const text = await chosen.slice(0, LARGEST_FILE).text();
-  commit("upload", { file: text });
+  commit({ file: text });
+  trigger("upload");
 });
 element.querySelector('[data-word="save"]').addEventListener("click", () => {
   const all = steps.map(({ on, step }) => (on ? step : { ...step, enabled: false }));

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from restore.colour.references import MOST, Reference
-from restore.errors import SettingsError
-from restore.ui.uploads import uploaded
+from restore.errors import InputError, SettingsError
+from restore.ui.uploads import name_among_uploads, still_there, uploaded
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,22 @@ class ServedReference(Reference):
         # Not under "path": what has a path counts as a file to Gradio's clients, which would ask for it.
         place = {name: value for name, value in super().to_dict().items() if name != "path"}
         return {"picture": Path(self.path).name, **place}
+
+
+def as_kept(references: Sequence[Reference]) -> list[dict[str, Any]]:
+    """What a job keeps of references that lie among the uploads, as JSON has it."""
+    return [{"file": name_among_uploads(Path(each.path)), "shot": each.shot, "time": each.time} for each in references]
+
+
+def kept_references(values: Sequence[Mapping[str, Any]]) -> tuple[Reference, ...]:
+    """The references of which ``as_kept`` made ``values``; raises ``InputError`` where one is not kept any more."""
+    found = []
+    for value in values:
+        path = still_there(value["file"])
+        if path is None:
+            raise InputError("A reference picture of this job is not kept any more: choose it again and run the same.")
+        found.append(ServedReference(str(path), shot=value["shot"], time=value["time"]))
+    return tuple(found)
 
 
 def uploaded_references(
