@@ -21,7 +21,6 @@ from restore.inference.windows import (
     ALLOCATOR,
     LONGEST,
     SMALLEST_TILE,
-    SMALLEST_WINDOW,
     Tiled,
     WindowPlan,
     Windows,
@@ -132,7 +131,7 @@ def test_the_plan_fits_into_the_memory_that_there_is(
     try:
         chosen = plan(traits, height, width, available)
     except ResourceError:
-        smallest = WindowPlan(Windows(SMALLEST_WINDOW, traits.needed_context), SMALLEST_TILE)
+        smallest = WindowPlan(Windows(traits.smallest_window, traits.needed_context), SMALLEST_TILE)
         assert smallest.needed_bytes(traits, height, width) > available
         return
     seen = chosen.windows.seen
@@ -140,7 +139,7 @@ def test_the_plan_fits_into_the_memory_that_there_is(
         assert needed_bytes(traits, height, width, seen) == chosen.needed_bytes(traits, height, width) <= available
         assert seen <= LONGEST + traits.context
     else:
-        assert needed_bytes(traits, height, width, SMALLEST_WINDOW + traits.needed_context) > available
+        assert needed_bytes(traits, height, width, traits.shortest) > available
         side = chosen.tile + 2 * traits.reach
         results = seen * height * width * 3 * 4 * traits.scale**2
         least = needed_bytes(traits, min(side, height), min(side, width), seen) + results

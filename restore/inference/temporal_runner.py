@@ -25,12 +25,15 @@ from restore.inference.pinned import fetched, sent
 from restore.inference.residency import RESIDENT
 from restore.inference.runner import NetworkSource
 from restore.inference.tiles import divide
-from restore.inference.windows import MULTIPLE, SMALLEST_WINDOW, Run, WindowPlan, enlarge_shot, needed_bytes, plan
+from restore.inference.windows import MULTIPLE, Run, WindowPlan, enlarge_shot, needed_bytes, plan
 from restore.networks.temporal import WindowedNetwork
 from restore.progress import FRAMES
 
 SHARE_OF_MEMORY = 0.6
 """How much of the memory that is free a window may take."""
+
+A_LITTLE_MORE = 1.25
+"""Times what would be enough for a window, which it may take for whole frames: tiles compute much of them twice."""
 
 QUALITY_DB = 40.0
 """PSNR against float32 that a lower precision must keep."""
@@ -130,13 +133,13 @@ class TemporalRunner:
         if self.engine.device.type != "cpu" or chosen_by_hand:
             return fitting(free)
         # Tiles of less than half the side look at most pixels several times; rather more memory than those.
-        enough = traits.modest_bytes
-        with suppress(ResourceError):
-            modest = fitting(min(free, enough))
-            if modest.tile is None or 2 * modest.tile >= side:
-                return modest
-        shortest = SMALLEST_WINDOW + traits.needed_context
-        return fitting(min(free, max(enough, needed_bytes(traits, height, width, shortest, itemsize))))
+        enough, whole = traits.modest_bytes, needed_bytes(traits, height, width, traits.shortest, itemsize)
+        if whole > A_LITTLE_MORE * enough:
+            with suppress(ResourceError):
+                modest = fitting(min(free, enough))
+                if modest.tile is None or 2 * modest.tile >= side:
+                    return modest
+        return fitting(min(free, max(enough, whole)))
 
     def _note(self, dtype: torch.dtype, chosen: WindowPlan, height: int, width: int) -> None:
         self._meter.plan(chosen, self._pixels_seen(chosen, height, width))

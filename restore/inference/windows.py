@@ -27,11 +27,8 @@ State = TypeVar("State")
 LONGEST = 60
 """Frames of a window at most, however much memory there is: the first result should not be long in coming."""
 
-ALLOCATOR = 1.25
-"""What memory is really taken for each byte that is asked for."""
-
-SMALLEST_WINDOW = 6
-"""Frames of a window, its context included, below which the frames are cut into tiles instead."""
+ALLOCATOR = 1.15
+"""What memory is really taken for each byte that is asked for, where the process is kept from having many holes."""
 
 SMALLEST_TILE = 64
 """Pixels: what flow and deformable convolutions find in less is of no use."""
@@ -95,8 +92,8 @@ class WindowPlan:
 
     def smaller(self, traits: TemporalTraits, height: int, width: int) -> WindowPlan | None:
         """Shorter windows down to the shortest that make sense, then smaller tiles; ``None`` after the smallest."""
-        if self.windows.seen > SMALLEST_WINDOW + traits.needed_context:
-            shorter = max(SMALLEST_WINDOW + traits.needed_context, self.windows.seen // 2)
+        if self.windows.seen > traits.shortest:
+            shorter = max(traits.shortest, self.windows.seen // 2)
             return WindowPlan(split(shorter, self.windows.context, traits), self.tile)
         sizes = [size for size in _tile_sizes(height, width) if self.tile is None or size < self.tile]
         return WindowPlan(self.windows, sizes[0]) if sizes else None
@@ -119,11 +116,14 @@ def plan(
     of which no useful window fits is cut into tiles. Raises ``ResourceError`` where not even those fit.
     """
     wanted = traits.context if context is None else context
+    if traits.macs_per_context_frame == 0:
+        # Nothing comes back from farther away.
+        wanted = traits.needed_context
     fixed = None
     if length is not None:
         affordable = min(wanted, int(length * traits.worth_per_frame))
         fixed = Windows(length, max(traits.needed_context, affordable if context is None else wanted))
-    least = fixed.seen if fixed else SMALLEST_WINDOW + traits.needed_context
+    least = fixed.seen if fixed else traits.shortest
     sizes = [tile] if tile is not None else [None, *_tile_sizes(height, width)]
     for size in sizes:
         rows, columns = _given(size, height, width, traits.reach)

@@ -381,5 +381,6 @@ def temporal(
         | {f"deform_align.stage{i}_{way}.dcn" for i in (2, 3) for way in ("backward", "forward")}
         | {f"deform_align.stage3_{way}.mdconv" for way in ("backward", "forward")},
         # It is chosen for being small.
-        modest_bytes=18 * 10**8 if width <= SMALL_WIDTH else TemporalTraits.modest_bytes,
+        modest_bytes=15 * 10**8 if width <= SMALL_WIDTH else TemporalTraits.modest_bytes,
+        smallest_window=4 if width <= SMALL_WIDTH else TemporalTraits.smallest_window,
     )

@@ -49,6 +49,14 @@ class TemporalTraits:
     modest_bytes: int = 4 * 10**9
     """What a window takes at most on a processor where nobody has set a limit: other work needs memory too."""
 
+    smallest_window: int = 6
+    """Frames of a window, its context included, below which frames are cut into tiles instead; see ``shortest``."""
+
+    @property
+    def shortest(self) -> int:
+        """Frames that a window has at least, the context that the network cannot do without included."""
+        return self.smallest_window + self.needed_context
+
     @property
     def worth_per_frame(self) -> float:
         """Frames of context for each whose result is wanted, at which everything costs 1.5 times the plain way."""

@@ -21,7 +21,6 @@ from restore.inference.engine import Engine
 from restore.inference.resample import lanczos, lanczos_bands
 from restore.inference.runner import Runner
 from restore.inference.temporal_runner import TemporalRunner
-from restore.inference.windows import SMALLEST_WINDOW
 from restore.models import AUTO, Model, offered_for, open_blend, open_model, why_missing
 from restore.progress import FRAMES, Meter, Part
 from restore.report import ModelUse
@@ -112,10 +111,10 @@ class Upscale(FrameByFrame):
         if not self.uses_shots:
             return 0
         # The frames of a window, and one more that tells whether the shot goes on.
-        needed = networks.temporal(self.model).needed_context
+        traits = networks.temporal(self.model)
         if self.num_frames is None:
-            return SMALLEST_WINDOW + needed + 1
-        return self.num_frames + max(needed, self.context or 0) + 1
+            return traits.shortest + 1
+        return self.num_frames + max(traits.needed_context, self.context or 0) + 1
 
     @property
     def context_frames(self) -> Context:
