@@ -11,6 +11,7 @@ shown. Seconds are those of the processor for a frame, of one run with one threa
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,6 +20,8 @@ from unittest import mock
 import numpy as np
 import torch
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import restore
 from restore import catalog

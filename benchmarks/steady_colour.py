@@ -14,6 +14,7 @@ they go to the encoder.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import restore
 from restore.colour.eight_bits import luma

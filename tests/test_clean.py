@@ -19,9 +19,11 @@ from torch.nn import functional
 
 import restore
 from restore import Clean, Frame, catalog, networks
+from restore.cleaning import repair
 from restore.cleaning.blocks import blocks
 from restore.colour.deepremaster import BLOCK, resized
 from restore.errors import SettingsError, WeightsError
+from restore.inference import trial
 from restore.networks.deepremaster import DeepRemaster
 from restore.settings import Settings
 from tests.oracle_runners.case import Case
@@ -166,6 +168,22 @@ def test_a_smaller_size_for_the_network_keeps_that_of_the_frame_and_strength_ble
     half = run(pixels, settings, Clean(model=MODEL, strength=0.5))
     assert torch.allclose(half, (fine + source) / 2, atol=1e-6)
     assert torch.equal(run(pixels, settings, Clean(model=MODEL, strength=0)), source)
+
+
+def test_a_precision_that_would_be_seen_gives_way_to_float32(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+) -> None:
+    (pixels,) = film(1, 72, 80)
+    Image.fromarray((pixels[0] * 255).byte().numpy()).save(tmp_path / "old.png")
+    monkeypatch.setattr(repair, "wide_range_precision", lambda *_: torch.bfloat16)
+    fast = Settings(device="cpu", weights=(folder,))
+    for least, precision in ((10.0, "bfloat16"), (1000.0, "float32")):
+        monkeypatch.setattr(trial, "QUALITY_DB", least)
+        report = restore.restore_image(tmp_path / "old.png", tmp_path / "new.png", [Clean(MODEL)], settings=fast)
+        assert report.stages[0].precision == precision
+        said = report.stages[0].plan["tried"]
+        assert said.startswith("bfloat16 keeps")
+        assert (f"{MODEL} was run in float32: {said}." in report.stages[0].notes) == (precision == "float32")
 
 
 def test_without_the_model_auto_leaves_frames_alone_and_says_so_and_its_name_is_an_error(tmp_path: Path) -> None:

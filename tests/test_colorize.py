@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +19,12 @@ from torch import nn
 import restore
 from restore.colour.eight_bits import luma
 from restore.colour.merge import with_own_luma
+from restore.colour.methods import Method
 from restore.errors import SettingsError, WeightsError
+from restore.inference.runner import NetworkSource
+from restore.models import Model
 from restore.networks.folded_norms import fold_spectral, fold_weight_norm
+from restore.stages import colorize
 
 CPU = restore.Settings(device="cpu")
 BUILT_IN = {"stage": "colorize", "model": "built-in-colour"}
@@ -113,3 +120,44 @@ def test_norms_are_folded_as_torch_applies_them() -> None:
     del state["a.weight_u"]
     with pytest.raises(WeightsError, match="weight_u"):
         fold_spectral(state)
+
+
+@pytest.mark.parametrize(("error", "precision"), [(0.02, "float32"), (0.005, "bfloat16")])  # 34 dB and 46 dB
+def test_a_precision_that_would_be_seen_gives_way_to_float32_and_the_report_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: float, precision: str
+) -> None:
+    asked: list[str] = []
+
+    def made(dtype: torch.dtype, frames: torch.Tensor, _factor: int) -> torch.Tensor:
+        return frames + (error if dtype == torch.bfloat16 else 0.0)
+
+    def sampled(dtype: torch.dtype, frames: torch.Tensor, factor: int) -> torch.Tensor:
+        asked.append(str(dtype))
+        return made(dtype, frames, factor)
+
+    @contextmanager
+    def opened(_source: object, _engine: object, dtype: torch.dtype) -> Iterator[torch.dtype]:
+        yield dtype
+
+    method = Method(made, sampled, lambda _: 1, lambda _: 1.0)
+    monkeypatch.setattr(colorize, "method_of", lambda _: method)
+    monkeypatch.setattr(colorize, "opened", opened)
+    monkeypatch.setattr(colorize, "open_model", lambda name, _: Model(NetworkSource(name, "", dict), ()))
+    monkeypatch.setattr(colorize, "choose_precision", lambda *_: torch.bfloat16)
+    Image.new("L", (32, 24), 90).save(tmp_path / "grey.png")
+    step = restore.Colorize(model="ddcolor-tiny", keep_luma=False)
+    stage = restore.restore_image(tmp_path / "grey.png", tmp_path / "out.png", [step], settings=CPU).stages[0]
+    assert stage.precision == precision
+    assert asked == ["torch.bfloat16", "torch.float32"]
+    said = f"bfloat16 keeps {-20 * math.log10(error):.1f} dB against float32"
+    assert stage.plan["tried"] == said
+    assert (f"ddcolor-tiny was run in float32: {said}." in stage.notes) == (precision == "float32")
+    chosen = restore.Settings(device="cpu", precision="bfloat16")
+    stage = restore.restore_image(tmp_path / "grey.png", tmp_path / "out.png", [step], settings=chosen).stages[0]
+    assert (stage.precision, len(asked)) == ("bfloat16", 2)  # nothing is tried where somebody chose
+
+
+def test_the_built_in_network_says_that_it_runs_in_float32(tmp_path: Path) -> None:
+    Image.new("L", (32, 24), 90).save(tmp_path / "grey.png")
+    report = restore.restore_image(tmp_path / "grey.png", tmp_path / "out.png", [BUILT_IN], settings=CPU)
+    assert report.stages[0].precision == "float32"
