@@ -182,9 +182,13 @@ def test_a_full_disk_pauses_a_job_and_room_lets_it_go_on(
 
     monkeypatch.setattr(Shelf, "put", put_two)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 0) if full else usual(path))
+    upload = root / ("a" * 64) / "clip.mp4"
+    came = upload.stat()
     job = begun(store, root)
     assert job.wait(LIMIT)
     assert job.snapshot().state is State.PAUSED
+    used = upload.stat()  # uploads go when they are old, but not while somebody works with them
+    assert (used.st_ctime_ns > came.st_ctime_ns, used.st_mtime_ns) == (True, came.st_mtime_ns)
     assert "The disk is almost full" in (job.snapshot().error or "")
     with pytest.raises(OutputError, match="almost full"):
         resume(store, job.id, settings_below(root))

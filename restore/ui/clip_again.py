@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -22,7 +23,7 @@ from restore.stages import RECIPE_VERSION, Colorize, Stage, parse_steps
 from restore.ui.clip_work import ClipWork, partial_result, restore_file, restore_upload
 from restore.ui.film_live import restore_film
 from restore.ui.uploaded_references import as_kept, kept_references
-from restore.ui.uploads import name_among_uploads, still_there
+from restore.ui.uploads import keep_longer, name_among_uploads, still_there
 
 Run = Callable[[ClipWork, Progress, Path], Steps]
 """The work of a job."""
@@ -98,7 +99,13 @@ def join_so_far(job: Job, settings: Settings) -> tuple[Path, Done]:
 def _run(run: Run, work: ClipWork, progress: Progress, folder: Path) -> Steps:
     """The work of a job; in the end nothing is there of what was shown meanwhile."""
     try:
-        return (yield from run(work, progress, folder))
+        with closing(run(work, progress, folder)) as steps:
+            while True:
+                keep_longer(work.source)  # which may be older, by the end of the work, than uploads become
+                yield next(steps)
+    except StopIteration as end:
+        result: Mapping[str, Any] = end.value
+        return result
     finally:
         for file in folder.glob(f"{STEM}*"):
             file.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ No request names a place on the server: what stands where a file is expected mus
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
@@ -80,6 +81,14 @@ def still_there(name: str) -> Path | None:
     """The upload of that name among the uploads; none where it is not kept any more."""
     path = Path(get_upload_folder()) / name
     return path if is_upload(str(path)) else None
+
+
+def keep_longer(upload: Path) -> None:
+    """Count an upload that somebody works with as one that has just come, if it is still there."""
+    with suppress(OSError):
+        times = upload.stat()
+        # What was given already is given again, which is a change of the file all the same.
+        os.utime(upload, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def result_name(upload: Path, upload_format: str, saved_as: str = SAME) -> str:
