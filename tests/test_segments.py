@@ -520,7 +520,11 @@ def test_the_frames_around_a_segment_and_those_of_a_window_count_as_memory(
     assert earlier > 0
     small, large = 64 * 48, 256 * 192
     window = 7  # the shortest that it is given, and the frame behind it
-    values = 6 * large + (window + 2 * around + earlier) * small + earlier * large
+    colour = chain[1]
+    waiting = colour.frames_held * large
+    assert waiting > 0
+    beside = 2 * around + earlier + colour.context_frames.after
+    values = 6 * large + waiting + (window + beside) * small + earlier * large
     path = write_clip(tmp_path / "clip.mp4", pictures(2, 64, 48))
 
     def plan() -> None:
