@@ -16,7 +16,7 @@ from restore.calibration import face_seconds, processors, stage_cost
 from restore.chain import DECODE, ENCODE
 from restore.clip_plan import ClipOptions, ClipPlan, Seconds, plan_clip
 from restore.clip_sample import Sample, look_into
-from restore.cost import LOAD_SECONDS, START_SECONDS, lent_seconds
+from restore.cost import LOAD_SECONDS, START_SECONDS, WANTED_GPU_SECONDS, lent_seconds
 from restore.errors import WeightsError
 from restore.executors import on_zero_gpu
 from restore.inference.engine import Engine
@@ -29,6 +29,7 @@ from restore.models import BUILT_IN
 from restore.pipeline import given, path_of
 from restore.progress import Progress
 from restore.regions import Rectangle
+from restore.segments.split import LONGEST_SHARE
 from restore.settings import MEBI, MEGA, Settings, load_settings
 from restore.stages import Colorize, Faces, Stage, Upscale, parse_steps
 
@@ -246,12 +247,19 @@ class _Reckoner:
         )
 
     def _lent(self, stage: Stage, frames: float, width: int, height: int) -> _Work:
-        """On a GPU that is lent, which cannot be tried beforehand."""
-        precision = self.engine.settings.precision
-        bits = self.plan.info.video.bits
-        seconds = (
-            START_SECONDS + LOAD_SECONDS + frames * lent_seconds(stage, width, height, bits=bits, precision=precision)
+        """On a GPU that is lent, which cannot be tried beforehand: with the time that each of the calls takes to begin,
+        which the stages share.
+        """
+        settings, bits = self.engine.settings, self.plan.info.video.bits
+        work = frames * lent_seconds(stage, width, height, bits=bits, precision=settings.precision)
+        length = float(self.plan.counts[0] / self.plan.rates[0])
+        calls = math.ceil(
+            max(
+                length / (LONGEST_SHARE * settings.segment_seconds),
+                work / (WANTED_GPU_SECONDS - START_SECONDS - LOAD_SECONDS),
+            )
         )
+        seconds = work + max(1, calls) * (START_SECONDS / len(self.plan.stages) + LOAD_SECONDS)
         name = getattr(stage, "model", stage.stage)
         part = StageEstimate(stage.stage, (name,), seconds / SPREAD_RECKONED**2, seconds, measured=False)
         return _Work(part, 0.0, True)

@@ -22,9 +22,9 @@ from restore.clip_plan import ClipPlan, counts_through
 from restore.cost import LARGEST_GPU_SECONDS, WANTED_GPU_SECONDS, clip_bytes, clip_seconds
 from restore.errors import LimitError
 from restore.frame import Frame
-from restore.gpu_call import wire
+from restore.gpu_call import WAITING, wire
 from restore.inference.engine import Engine
-from restore.progress import ClipProgress
+from restore.progress import ClipProgress, Position
 from restore.segments.flow import Chain, Flow, networks_of
 from restore.segments.split import LONGEST_SHARE, needs_of
 from restore.segments.walk import Segment
@@ -134,22 +134,34 @@ class SegmentCall:
 
 @dataclass
 class SegmentProgress:
-    """Passes on to ``parts`` how much is done of a ``SegmentCall`` over the stages ``networks``."""
+    """Passes on to ``parts`` how much is done of a ``SegmentCall`` over the stages ``networks``.
+
+    Until that begins, its listener is told that a GPU is waited for.
+    """
 
     parts: ClipProgress
     networks: range
     _begun: list[float] = field(init=False)
+    _waits: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
         self._begun = list(self.parts.done)
+        self._wait(0)
+
+    def _wait(self, done: float) -> None:
+        self.parts.progress.report(Position(WAITING, 0, 1, done, 1, ""))
 
     def update(self) -> None:
+        if self._waits and wire.read() is not None:
+            self._waits = False
+            self._wait(1)
         for part in self._numbers:
             self.parts.done[part] = self._begun[part] + wire.done(part)
         self.parts.tick()
 
     def finish(self, made: Sequence[Mapping[str, Any]]) -> None:
         """Count what came of each stage, and no frame that is still in work."""
+        self._wait(1)
         for part, stage in zip(self._numbers, made, strict=True):
             self.parts.done[part] = self._begun[part] + stage["frames"]
 

@@ -653,7 +653,8 @@ def _show(snapshot: Snapshot, ahead: int) -> None:
     if snapshot.state is State.WAITING:
         tracker((ahead - snapshot.ahead, ahead), desc="waiting", unit="jobs")
     elif snapshot.stages:
-        position = snapshot.stages[-1].position
+        frames = [stage for stage in snapshot.stages if stage.position.unit == FRAMES]
+        position = (frames or snapshot.stages)[-1].position
         if position.unit == FRAMES:
             tracker((int(position.done), int(position.total) or None), desc=position.stage, unit=FRAMES)
             return

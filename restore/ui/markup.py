@@ -15,6 +15,7 @@ import gradio as gr
 
 from restore import catalog
 from restore.errors import RestoreError
+from restore.gpu_call import WAITING
 from restore.inventory import DeviceFacts, ModelFacts, ModelState
 from restore.jobs import StageProgress
 from restore.media.images import INPUT_FORMATS, ImageInfo
@@ -134,7 +135,9 @@ def model(name: str) -> str:
 def progress(stages: Sequence[StageProgress], seconds: float) -> str:
     """The bars of the stage that a work is in, or of all parts of one on a clip; it has gone on for ``seconds``."""
     shown = [stage for stage in stages if stage.position.unit == FRAMES]
-    if not shown:
+    if shown:
+        shown += [stage for stage in stages if stage.position.stage == WAITING and stage.position.fraction < 1]
+    else:
         index = max((stage.position.index for stage in stages), default=0)
         shown = [stage for stage in stages if stage.position.index == index]
     bars = "".join(_bar(stage) for stage in shown)
