@@ -434,6 +434,17 @@ def test_a_frame_that_does_not_fit_is_cut_into_tiles(weights: Path, monkeypatch:
     torch.testing.assert_close(result, wanted, atol=2e-3, rtol=0)
 
 
+def test_tiles_show_more_around_them_where_motion_is_looked_for_at_a_smaller_size(weights: Path) -> None:
+    first, second = pair(64, 1024)
+    plans = []
+    for scale in (1.0, 0.5):
+        made = network("rife-4.25", weights)
+        made.scale, made.engine.settings = scale, replace(made.engine.settings, tile=256)
+        list(made.frames(first, second, [0.5]))
+        plans.append((made.plan["scale"], made.plan["context"]))
+    assert plans == [(1.0, 128), (0.5, 256)]
+
+
 def test_tiles_that_run_into_each_other_add_up_to_the_frame_and_see_as_far_as_things_move() -> None:
     seed = torch.Generator().manual_seed(0)
     whole = torch.rand(3, 200, 517)

@@ -148,11 +148,11 @@ class NetworkBetween:
     ) -> list[Tensor]:
         height, width = first.shape[1:]
         whole = tile >= max(height, width)
-        context = LEAST_CONTEXT if whole else context_for(first, second)
-        # What more context takes of a window is missing for the tile.
         scale = self._scale(height, width)
-        grid = int(GRID / (scale or 1))
-        core = tile + grid if whole else max(SMALLEST_TILE, tile - 2 * (context - LEAST_CONTEXT))
+        grid, least = int(GRID / (scale or 1)), _least_context(scale)
+        context = least if whole else max(least, context_for(first, second))
+        # What more context takes of a window is missing for the tile.
+        core = tile + grid if whole else max(SMALLEST_TILE, tile - 2 * (context - least))
         tiles = soft_tiles(height, width, core, context, grid)
         results = [torch.zeros_like(first) for _ in times]
         done = 0
@@ -205,9 +205,15 @@ class NetworkBetween:
         wanted = self.engine.settings.tile
         free = SHARE_OF_MEMORY * memory.available(self.engine.settings, self.engine.device)
         pixels = int(free) // (VALUES_PER_PIXEL[self._architecture] * torch.float32.itemsize)
-        multiple = int(MULTIPLES[self._architecture] / (self._scale(height, width) or 1))
+        scale = self._scale(height, width)
+        multiple = int(MULTIPLES[self._architecture] / (scale or 1))
         if wanted is None and math.prod(side + -side % multiple for side in (height, width)) <= pixels:
             return max(height, width)
         window = math.isqrt(pixels) // multiple * multiple
-        largest = max(SMALLEST_TILE, window - 2 * LEAST_CONTEXT)
+        largest = max(SMALLEST_TILE, window - 2 * _least_context(scale))
         return largest if wanted is None else max(SMALLEST_TILE, min(wanted, largest))
+
+
+def _least_context(scale: float | None) -> int:
+    """Pixels around a tile: where motion is looked for at a smaller size, a network sees as much further."""
+    return int(LEAST_CONTEXT / (scale or 1))
