@@ -54,8 +54,8 @@ TEMPLATE = f"""
 def chain_editor(elem_id: str, parameter: str) -> gr.HTML:
     """The component, with the recipes by material to begin with; ``parameter`` of the page's address may bring a chain.
 
-    Its value is what ``editor_value`` makes and ``chosen_steps`` reads. Its event ``input`` comes when the visitor has
-    changed something, ``upload`` when he has chosen a file, whose text ``loaded_steps`` reads.
+    Its value is what ``editor_value`` makes and ``chosen_steps`` reads. Its event ``change`` comes when the
+    chain has changed, ``upload`` when he has chosen a file, whose text ``loaded_steps`` reads.
     """
     schema = {
         "version": RECIPE_VERSION,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 from gradio.components import Component
 
 from restore.clip_plan import ClipPlan
@@ -18,7 +19,7 @@ from restore.estimates import Estimate, estimate
 from restore.jobs import JobStore
 from restore.media.clips.describe import clock
 from restore.ui import markup
-from restore.ui.attach import QUIET
+from restore.ui.attach import QUIET, Update
 from restore.ui.clip_work import ClipWork, plan_work
 from restore.ui.film_api import ESTIMATES_AT_ONCE
 from restore.ui.image_tab import PREVIEWS_AT_ONCE
@@ -36,9 +37,20 @@ class FilmSummary:
         # How often something has changed in this page: it is in the same list for all events of one visitor.
         self._newest = gr.State([0])
 
-    def connect(self, store: JobStore, read: Read, inputs: Sequence[Component], changes: Sequence[Any]) -> None:
-        """Let it say what ``read`` makes of ``inputs``, the upload first, whenever one of ``changes`` comes."""
+    def connect(
+        self,
+        store: JobStore,
+        read: Read,
+        inputs: Sequence[Component],
+        changes: Sequence[Any],
+        follow: Callable[[object], Update],
+        follows: Sequence[Block],
+    ) -> None:
+        """Let it say what ``read`` makes of ``inputs``, the upload and the chain first, whenever the chain changes or
+        one of ``changes`` comes. ``follow`` says what else becomes of a chain, of the components ``follows``.
+        """
         inputs = list(inputs)
+        chain: Any = inputs[1]
 
         def foresee(newest: list[int], file: Mapping[str, Any] | None, *values: Any) -> gr.HTML:
             newest[0] += 1
@@ -48,6 +60,10 @@ class FilmSummary:
                 return gr.HTML(value=summary(plan_work(read(file, *values), store.root), None), visible=True)
             except RestoreError as error:
                 return gr.HTML(value=markup.note(markup.problem(error)), visible=True)
+
+        def follow_chain(newest: list[int], file: Mapping[str, Any] | None, steps: object, *values: Any) -> Update:
+            # In one answer, because each takes a browser a while on a page with so many components.
+            return {**follow(steps), self._line: foresee(newest, file, steps, *values)}
 
         def reckon(newest: list[int], file: Mapping[str, Any] | None, *values: Any) -> Any:
             mine = newest[0]
@@ -61,8 +77,9 @@ class FilmSummary:
         asked = [self._newest, *inputs]
         common: dict[str, Any] = {"preprocess": False, "trigger_mode": "always_last", **QUIET}
         gr.on(list(changes), foresee, asked, self._line, concurrency_limit=PREVIEWS_AT_ONCE, **common)
+        chain.change(follow_chain, asked, [*follows, self._line], concurrency_limit=PREVIEWS_AT_ONCE, **common)
         gr.on(
-            list(changes),
+            [chain.change, *changes],
             reckon,
             asked,
             self._line,

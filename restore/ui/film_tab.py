@@ -150,7 +150,7 @@ def build_film_tab(
 
     upload.connect(show_clip, [*frame.of_clip, *moment.of_clip, *tryout.of_clip, *cuts.of_clip], lambda name: {}, [])
     clip.connect(upload.file, settings)
-    summary.connect(store, read, asked, [upload.file.change, chain.input, chain.change, *clip.chosen])
+    summary.connect(store, read, asked, [upload.file.change, *clip.chosen], follow, [link, shots])
     shots_found = references.connect(page, store, executor, plan_colour, upload.file, asked, concurrency_limit)
     asked_with_shots = [shots_found, *asked]
     identity = attach(
@@ -169,19 +169,12 @@ def build_film_tab(
         going_on=panel.so_far.going_on(store, settings),
     )
     chain.upload(load, chain, chain, preprocess=False, concurrency_limit=None, **QUIET)
-    gr.on(
-        [chain.input, chain.change],
-        follow,
-        chain,
-        [link, shots],
-        preprocess=False,
-        trigger_mode="always_last",  # or what is changed while the answer is on its way would not come into it
-        concurrency_limit=None,
-        **QUIET,
-    )
     page.load(from_link, None, [chain, link, shots], queue=False, **QUIET)
     panel.connect(page, store, identity, settings, concurrency_limit)
     cuts.connect(page, store, plan_all, asked, concurrency_limit)
     frame.connect(page, store, executor, plan_frame, asked_with_shots, concurrency_limit)
+    for one, other in ((frame.time, moment.time), (moment.time, frame.time)):
+        # The three seconds are those around the frame.
+        one.input(None, one, other, js="(time) => time", **QUIET)
     moment.connect(page, store, read_all, asked_with_shots, concurrency_limit)
     tryout.connect_clip(page, store, read, asked, use_model, [chain], concurrency_limit)
