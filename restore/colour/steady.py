@@ -58,7 +58,7 @@ REACH = 24
 
 
 def held(steadiness: float) -> float:
-    """How much the next frame counts, of what a frame itself counts, where it is trusted and ``steadiness`` is 0 to 1."""
+    """How much the next frame counts, of what a frame itself counts, for a ``steadiness`` from 0 to 1."""
     return MOST_HELD * (1 - (1 - steadiness) ** 4)
 
 
