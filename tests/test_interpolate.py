@@ -435,11 +435,11 @@ def test_a_frame_that_does_not_fit_is_cut_into_tiles(weights: Path, monkeypatch:
 
 
 def test_tiles_show_more_around_them_where_motion_is_looked_for_at_a_smaller_size(weights: Path) -> None:
-    first, second = pair(64, 1024)
+    first, second = pair(64, 384)
     plans = []
     for scale in (1.0, 0.5):
         made = network("rife-4.25", weights)
-        made.scale, made.engine.settings = scale, replace(made.engine.settings, tile=256)
+        made.scale, made.engine.settings = scale, replace(made.engine.settings, tile=128)
         list(made.frames(first, second, [0.5]))
         plans.append((made.plan["scale"], made.plan["context"]))
     assert plans == [(1.0, 128), (0.5, 256)]
