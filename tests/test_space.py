@@ -103,6 +103,7 @@ def test_a_picture_goes_to_the_gpu_and_back_on_the_visitors_own_account(tmp_path
     assert not psutil.pid_exists(process)  # it ends with the server
 
 
+@pytest.mark.slow
 def test_a_film_goes_to_the_gpu_by_segments_and_goes_on_when_there_is_quota_again(
     browser: Browser, tmp_path: Path
 ) -> None:
