@@ -107,7 +107,8 @@ def _positive(environ: Mapping[str, str], name: str, factor: int) -> int | None:
     except ValueError:
         value = float("nan")
     if not 1 <= value < 2**63:
-        raise SettingsError(f"{name} is {text!r}: give a number above zero ({VARIABLES[name]}).")
+        least = "1 or more" if factor == 1 else "above zero"
+        raise SettingsError(f"{name} is {text!r}: give a number, {least} ({VARIABLES[name]}).")
     return int(value)
 
 
