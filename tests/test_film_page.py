@@ -206,7 +206,10 @@ def test_recipes_are_chosen_loaded_saved_and_kept(visit: Visit, tmp_path: Path) 
     for each in ("Use 1. Upscale", "Use 2. Colorize"):
         page.get_by_role("checkbox", name=each).uncheck()
     expect(page.locator("#film-link")).to_contain_text("no stage that is switched on")
-    page.goto(page.url.partition("?")[0] + f"?chain={encode([DOUBLE])}")
+    page.goto(f"{page.url}?chain={encode([DOUBLE])}")
+    expect(cards(page)).to_have_text(["1. Interpolate"])
+    page.goto(page.url.partition("?")[0])
+    page.get_by_role("tab", name="Restore a film").click()
     expect(cards(page)).to_have_text(["1. Interpolate"])
 
 

@@ -364,8 +364,11 @@ watch("value", () => {
 });
 paintWords();
 take(props.value);
-const kept = new URLSearchParams(location.search).has(SCHEMA.parameter) ? null : remembered();
+const byLink = new URLSearchParams(location.search).has(SCHEMA.parameter);
+const kept = byLink ? null : remembered();
 if (kept) {
   take(kept);
   commit();
+} else if (byLink && !same(shown(), SCHEMA.start)) {
+  remember(); // what the address brings may have come before this began to watch
 }

@@ -60,6 +60,7 @@ def chain_editor(elem_id: str, parameter: str) -> gr.HTML:
     schema = {
         "version": RECIPE_VERSION,
         "parameter": parameter,
+        "start": editor_value(STARTING_CHAIN),
         "forms": [form.to_dict() for form in forms()],
         "words": {
             "choose_recipe": _words(text("film_choose_recipe")),
