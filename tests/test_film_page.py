@@ -110,19 +110,21 @@ def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
 @pytest.mark.slow
 def test_a_chain_is_put_together_run_left_and_found_again(visit: Visit, long: Path, tmp_path: Path) -> None:
     page = open_film(visit, ENLARGE)
-    give_clip(page, long)
     page.get_by_role("button", name="+ Interpolate").click()
     page.get_by_role("button", name="+ Colorize").click()
     settings = page.locator("#film-chain .restore-chain-step").nth(1)
     settings.get_by_label("Model", exact=True).select_option("Built-in")
-    settings.get_by_label("Frames per second").fill("50")
     page.get_by_role("button", name="Move 3. Colorize up").click()
     expect(cards(page)).to_have_text(["1. Upscale", "2. Colorize", "3. Interpolate"])
     expect(page.get_by_role("button", name="Move 2. Colorize up")).to_be_focused()  # ready to be moved on
     page.keyboard.press("Enter")
     expect(cards(page)).to_have_text(["1. Colorize", "2. Upscale", "3. Interpolate"])
     page.get_by_role("checkbox", name="Use 1. Colorize").uncheck()
+    give_clip(page, long)
     foreseen = page.locator("#film-foreseen")
+    expect(foreseen).to_contain_text("320 × 240 pixels · 60 frames per second · 72 frames", use_inner_text=True)
+    page.locator("#film-chain .restore-chain-step").nth(2).get_by_label("Frames per second").fill("50")
+    page.keyboard.press("Tab")
     expect(foreseen).to_contain_text("320 × 240 pixels · 50 frames per second · 60 frames", use_inner_text=True)
     chain = linked(page, "upscale", "interpolate")
     assert [(step["stage"], step["model"]) for step in chain] == [("upscale", "built-in"), ("interpolate", "built-in")]
