@@ -97,11 +97,16 @@ def foreseen(plan: ClipPlan) -> str:
     return markup.facts_table([_warnings(warnings)]) if warnings else ""
 
 
+def count_of_frames(count: int) -> str:
+    """So many frames, in words."""
+    return both("one_frame") if count == 1 else both("frames_done", done=count)
+
+
 def foreseen_pace(plan: ClipPlan) -> str:
     """The same of a clip whose frame rate or length changes, with what these become."""
     words = [both("rate", rate=f"{float(plan.rates[-1]):.5g}")]
     if plan.counts[0]:
-        words += [both("frames_done", done=plan.counts[-1]), clock(plan.counts[0] / plan.rates[0] * plan.stretch)]
+        words += [count_of_frames(plan.counts[-1]), clock(plan.counts[0] / plan.rates[0] * plan.stretch)]
     rows = [(both("foreseen_pace"), " · ".join(words))]
     notes = [markup.english(each) for each in plan.encoder.warnings]
     if plan.rates[-1] * plan.stretch < plan.rates[0]:
@@ -141,7 +146,7 @@ def _time(video: VideoInfo) -> Iterator[str]:
     rate = f"{float(video.frame_rate):.5g}"
     yield both("rate", rate=rate) if video.constant_rate else both("variable_rate", rate=rate)
     if video.frames is not None:
-        yield both("frames_done", done=video.frames)
+        yield count_of_frames(video.frames)
 
 
 def _sound(stream: AudioInfo) -> str:
@@ -164,7 +169,7 @@ def _codec(name: str) -> str:
 def report_rows(clip: Mapping[str, Any]) -> list[markup.Row]:
     """The rows on a clip, for the table of its report: ``Report.to_dict()["clip"]``."""
     rate = f"{float(Fraction(clip['frame_rate'])):.5g}"
-    frames = [both("frames_done", done=clip["frames"]), both("rate", rate=rate)]
+    frames = [count_of_frames(clip["frames"]), both("rate", rate=rate)]
     if clip["reused"]:
         frames.append(both("reused", count=clip["reused"]))
     encoding = [_codec(clip["codec"]), clip["pixel_format"], *(f"{k} {v}" for k, v in _told(clip["encoder"]))]

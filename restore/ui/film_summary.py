@@ -20,6 +20,7 @@ from restore.jobs import JobStore
 from restore.media.clips.describe import clock
 from restore.ui import markup
 from restore.ui.attach import QUIET, Update
+from restore.ui.clip_card import count_of_frames
 from restore.ui.clip_work import ClipWork, plan_work
 from restore.ui.film_api import ESTIMATES_AT_ONCE
 from restore.ui.image_tab import PREVIEWS_AT_ONCE
@@ -110,7 +111,7 @@ def summary(plan: ClipPlan, found: Estimate | None) -> str:
     width, height = plan.written
     words = [both("pixels", width=width, height=height), both("rate", rate=f"{float(plan.rates[-1]):.5g}")]
     if plan.counts[0]:
-        words += [both("frames_done", done=plan.counts[-1]), clock(plan.counts[0] / plan.rates[0] * plan.stretch)]
+        words += [count_of_frames(plan.counts[-1]), clock(plan.counts[0] / plan.rates[0] * plan.stretch)]
     notes = list(plan.encoder.warnings)
     if found is None:
         words.append(both("film_estimating"))
