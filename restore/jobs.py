@@ -452,7 +452,7 @@ class JobStore:
 
         Raises ``BusyError`` when the queue is full and ``OutputError`` when the disk is.
         """
-        return self._enter(Job(secrets.token_urlsafe(ID_BYTES), self.root, title, function, self._ahead_of))
+        return self._enter(secrets.token_urlsafe(ID_BYTES), title, function)
 
     def resume(self, id: str, make: Callable[[Mapping[str, Any]], Function]) -> Job:
         """Put a job that was paused, or that failed, at the end of the queue again, under the same id.
@@ -469,14 +469,14 @@ class JobStore:
         if earlier.asked is None:
             raise InputError("This job cannot be taken up again: begin it anew.")
         function = Lasting(make(earlier.asked), earlier.asked)
-        return self._enter(Job(id, self.root, earlier.title, function, self._ahead_of))
+        return self._enter(id, earlier.title, function)
 
-    def _enter(self, job: Job) -> Job:
-        """Put ``job`` at the end of the queue; if one with its id has not ended, that one is it."""
+    def _enter(self, id: str, title: str, function: Function) -> Job:
+        """Put a job at the end of the queue; if one with its id has not ended, that one is it."""
         self.tidy()
         self._check_disk()
         with self._lock:
-            earlier = self._jobs.get(job.id)
+            earlier = self._jobs.get(id)
             if earlier is not None and not earlier.ended:
                 return earlier
             # One of those that have not ended is not waiting but running, or just about to.
@@ -484,10 +484,11 @@ class JobStore:
             if waiting >= self._max_waiting:
                 jobs = "1 job is" if waiting == 1 else f"{waiting} jobs are"
                 raise BusyError(f"The server is busy: {jobs} waiting already. Try again in some minutes.")
+            job = Job(id, self.root, title, function, self._ahead_of)
             if job.asked is not None:
                 job.make_folder()
-            self._jobs.pop(job.id, None)  # to be the last one
-            self._jobs[job.id] = job
+            self._jobs.pop(id, None)  # to be the last one
+            self._jobs[id] = job
             # With the lock held, so that the jobs run in the order that their places in the queue were told.
             self._executor.submit(job)
         return job
