@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from restore.models import offered_for
 from restore.ui.film_chain import chosen_steps, editor_value, with_model
 from tests.browser import browser as browser
+from tests.browser import type_number
 from tests.clips import pictures, write_clip
 from tests.server import Server, running
 from tests.test_page import CUT_OFF, UNNAMED, WORK_MILLISECONDS, Visit, downloaded, unfold
@@ -83,9 +84,7 @@ def test_all_models_are_tried_on_a_crop_of_a_clip_and_one_is_taken_over(
     picture = page.locator("#clip-picker img")
     picture.wait_for()
     first = picture.get_attribute("src")
-    time = page.locator("#clip-tryout-time input[type=number]")
-    time.fill("0.7")
-    time.press("Enter")
+    type_number(page, "#clip-tryout-time", "0.7")
     expect(picture).not_to_have_attribute("src", first or "")
     page.locator("#clip-tryout-run").click()
     cells = page.locator("#clip-tryout-grid .restore-cell")

@@ -94,6 +94,8 @@ def attach(
     """
     # In the browser, so that a page knows its own job only; whoever has the id has the job.
     identity = gr.Textbox(visible="hidden", elem_id=f"{parameter}-id")
+    # On the server, because a page that is just unfolding its panels loses what is put into one of them meanwhile.
+    begun_now = gr.State("")
     outputs = [*panel.components, run, stop]
 
     def buttons(*, can_run: bool = False, can_stop: bool = False) -> Update:
@@ -108,7 +110,12 @@ def attach(
             # In the panel as well: the result of the run before would seem to be that of this one.
             yield panel.failed(failure)
             raise failure from None
-        yield {identity: job.id, **panel.empty(_standing(job)), **buttons(can_stop=True)}
+        yield {identity: job.id, begun_now: job.id, **panel.empty(_standing(job)), **buttons(can_stop=True)}
+
+    async def watch_begun(id: str) -> AsyncIterator[Update]:
+        yield {identity: id}
+        async for update in watch_job(id):
+            yield update
 
     async def watch_job(id: str) -> AsyncIterator[Update]:
         try:
@@ -150,11 +157,13 @@ def attach(
     # Queued, because Gradio shows no error of an event that is not; without limit, because nobody should wait for it.
     # preprocess=False hands over an uploaded file as it came, checked to be an upload: otherwise ``gr.File`` leaves an
     # empty temporary file behind at every event and judges the picture by its suffix.
-    begun = run.click(begin_job, inputs, [identity, *outputs], preprocess=False, concurrency_limit=None, **QUIET)
+    begun = run.click(
+        begin_job, inputs, [identity, begun_now, *outputs], preprocess=False, concurrency_limit=None, **QUIET
+    )
     begun.success(
         None, identity, None, js=_show_job(parameter, forgets, panel.status_id, remembered=remembered), **QUIET
     )
-    begun.success(watch_job, identity, [identity, *outputs], **watching)
+    begun.success(watch_begun, begun_now, [identity, *outputs], **watching)
     if going_on is not None:
         resumed = going_on.button.click(
             resume_job, identity, [identity, *outputs], preprocess=False, concurrency_limit=None, **QUIET
@@ -180,6 +189,7 @@ def _standing(job: Job) -> str:
 def _show_job(parameter: str, forgets: Sequence[str], status_id: str, *, remembered: bool) -> str:
     remember = f'window.restoreJobs?.add("{parameter}", id);' if remembered else ""
     return f"""(id) => {{
+      if (!id) return;
       {remember}
       const url = new URL(location.href);
       url.searchParams.set("{parameter}", id);

@@ -234,8 +234,10 @@ class ReferencePanel:
 
         def follow(file: Any, id: Any) -> Update:
             """Forget the shots of another clip; those of the same one stay, as after the page was loaded again."""
+            if not id:  # nothing is shown, and shots that are asked for before this is answered stay
+                return {identity: gr.skip()}
             path = file.get("path") if isinstance(file, Mapping) else None
-            if id and isinstance(path, str) and is_upload(path):
+            if isinstance(path, str) and is_upload(path):
                 job = store.find(id)
                 if job.ended and ShotReferences(job).found["source"] == name_among_uploads(Path(path)):
                     return {identity: id}
