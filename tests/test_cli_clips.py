@@ -63,6 +63,7 @@ def test_a_folder_may_hold_pictures_and_clips(here: Path) -> None:
     assert [row["clip"]["frames"] for row in rows if "clip" in row] == [3, 3]
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_how_many_frames_are_done_and_a_signal_leaves_nothing(here: Path) -> None:
     write_clip(here / "old.mkv", pictures(400))
     terminal = Terminal("run", "old.mkv", "new.mp4", *FAST)

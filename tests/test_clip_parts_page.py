@@ -72,7 +72,8 @@ def test_a_part_is_chosen_typed_and_drawn_and_stays_as_it_is(visit: Visit, tmp_p
     assert report["clip"]["untouched"] == [{"left": 0.25, "top": 0.25, "width": 0.5, "height": 0.5}]
 
 
-@pytest.mark.parametrize(("locale", "width"), [("en-US", 1280), pytest.param("zh-CN", 390, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("locale", "width"), [("en-US", 1280), ("zh-CN", 390)])
 def test_all_models_are_tried_on_a_crop_of_a_clip_and_one_is_taken_over(
     visit: Visit, tmp_path: Path, locale: str, width: int
 ) -> None:

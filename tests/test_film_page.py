@@ -159,6 +159,7 @@ def test_a_chain_is_put_together_run_left_and_found_again(visit: Visit, long: Pa
     expect(again.locator("#own-jobs section")).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_recipes_are_chosen_loaded_saved_and_kept(visit: Visit, tmp_path: Path) -> None:
     page = visit("?chain=1.abc")
     expect(page.locator("#film-link")).to_contain_text("cut off or changed", timeout=WORK_MILLISECONDS)

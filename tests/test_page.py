@@ -283,6 +283,7 @@ def test_a_job_outlives_its_page_and_its_address_shows_the_result_to_another_bro
     expect(nobody.locator("#status").get_by_role("alert")).to_contain_text("There is no such job any more")
 
 
+@pytest.mark.slow
 def test_visitors_wait_for_each_other_and_stop_their_own_work_only(visit: Visit, tmp_path: Path) -> None:
     first, second = visit(), visit()
     bar = start_long_work(first, tmp_path)

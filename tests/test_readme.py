@@ -98,6 +98,7 @@ def test_the_commands_do_what_it_says(here: Path) -> None:
     assert "RealESRGAN_x4plus" in out
 
 
+@pytest.mark.slow
 def test_the_commands_for_clips_do_what_it_says(here: Path) -> None:
     (here / "frames").mkdir()
     for number, pixels in enumerate(pictures(3)):

@@ -73,6 +73,7 @@ def test_the_program_starts_and_says_so_where_no_gpu_can_be_had(tmp_path: Path) 
         assert client.predict(api_name="/models")["models"]
 
 
+@pytest.mark.slow
 def test_a_picture_goes_to_the_gpu_and_back_on_the_visitors_own_account(tmp_path: Path) -> None:
     with space(tmp_path, "-c", ON_A_PROCESSOR) as (server, service):
         client = Client(server.url, verbose=False, download_files=tmp_path, headers={"X-IP-Token": TOKEN})
