@@ -55,6 +55,11 @@ def shape(width: int = 96, height: int = 64, pixel_format: str = "yuv420p", colo
     return Picture(width, height, layout_of(pixel_format), colour)
 
 
+def packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0)]
+
+
 def write(target: Path, frames: Iterator[Frame], about: Picture, encoding: Encoding | None = None) -> ClipWriter:
     encoding = encoding or QUICK[target.stem]
     with ClipWriter(target, plan_encoding(encoding, target, about)) as writer:
@@ -106,6 +111,15 @@ def test_rounding_does_not_add_up(tmp_path: Path, name: str) -> None:
     tick = Fraction(1, 1000) if name.endswith("mkv") else Fraction(0)
     assert len(frames) == 240
     assert all(abs(got - wanted) <= tick for (got, _), wanted in zip(moments(frames), times, strict=True))
+
+
+def test_the_same_frames_make_the_same_clip(tmp_path: Path) -> None:
+    # Work that goes on after it was interrupted gives what it would have given otherwise.
+    times = [Fraction(index, 25) for index in range(40)]
+    targets = [tmp_path / f"{number}.mkv" for number in range(5)]
+    for target in targets:
+        write(target, clip(times, Fraction(1, 25), 160, 120), shape(160, 120), Encoding("h264"))
+    assert len({tuple(packets(target)) for target in targets}) == 1
 
 
 @pytest.mark.parametrize("name", TARGETS)
