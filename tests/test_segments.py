@@ -395,7 +395,7 @@ def test_a_run_that_is_killed_goes_on_and_gives_the_same_frames(
         while int(process.stdout.readline()) < segments:
             pass
 
-    what: dict[str, Any] = {"settings": settings, "encoding": LOSSLESS}
+    what: dict[str, Any] = {"settings": settings}
     steps = [Interpolate(model="built-in", fps=30)]
     killed(tmp_path, wait)
     report = restore.restore_video(clip, tmp_path / "new.mkv", steps, work=tmp_path / "work", **what)
